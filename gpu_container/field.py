@@ -31,6 +31,10 @@ class Field(Protocol):
         """Where its tensors live."""
         ...
 
+    def to(self, device: torch.device) -> Field:
+        """The same field with its tensors on ``device``."""
+        ...
+
     def density(self, points: torch.Tensor) -> torch.Tensor:
         """Activated density, ``(n,) float32 >= 0``, at ``points`` ``(n, 3)``; about 0 outside the cube."""
         ...

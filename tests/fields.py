@@ -11,7 +11,10 @@ class Ball:
     """A ball with a soft skin; red where x > 0 (towards the viewer), blue behind, green mixed in with height."""
 
     def __init__(
-        self, radius: float = 0.5, center: tuple[float, float, float] = (0.0, 0.0, 0.0), sharpness: float = 40.0
+        self,
+        radius: float = 0.5,
+        center: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        sharpness: float = 40.0,
     ) -> None:
         self.radius = radius
         self.center = torch.tensor(center)
@@ -20,6 +23,9 @@ class Ball:
     @property
     def device(self) -> torch.device:
         return torch.device("cpu")
+
+    def to(self, device: torch.device) -> Ball:
+        return self
 
     def signed_distance(self, points: torch.Tensor) -> torch.Tensor:
         """Positive inside."""

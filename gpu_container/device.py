@@ -1,0 +1,62 @@
+"""Where tensors live, how many threads work, and what happens when a device's memory runs out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+import numba
+import torch
+
+log = logging.getLogger(__name__)
+
+#: points evaluated in one call of a Field, to begin with
+CHUNK = 1 << 20
+#: below this, halving again would not help
+SMALLEST_CHUNK = 1 << 12
+
+
+def pick_device() -> torch.device:
+    """CUDA when there is one, the CPU otherwise."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def set_threads(count: int | None = None) -> int:
+    """The one place that says how many threads torch and numba use; returns the number.
+
+    Defaults to the cores this process may run on (a container's share, not the machine's).
+    """
+    threads = count or len(os.sched_getaffinity(0))
+    torch.set_num_threads(threads)
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    return threads
+
+
+def evaluate(
+    function: Callable[[torch.Tensor], torch.Tensor], points: torch.Tensor, chunk: int = CHUNK
+) -> torch.Tensor:
+    """``function(points)`` in chunks; running out of device memory halves the chunk and goes on.
+
+    Args:
+        function: ``(m, 3) -> (m, ...)``, such as a Field's ``density`` or ``color``.
+        points: ``(n, 3) float32``.
+
+    Raises:
+        torch.OutOfMemoryError: even ``SMALLEST_CHUNK`` points did not fit. The pipeline then moves the
+            field to the CPU.
+    """
+    results: list[torch.Tensor] = []
+    start = 0
+    while start < len(points) or not results:
+        try:
+            results.append(function(points[start : start + chunk]))
+        except torch.OutOfMemoryError:
+            if chunk <= SMALLEST_CHUNK:
+                raise
+            torch.cuda.empty_cache()
+            chunk //= 2
+            log.warning("out of memory on %s: going on with %d points at a time", points.device, chunk)
+            continue
+        start += chunk
+    return torch.cat(results) if len(results) > 1 else results[0]

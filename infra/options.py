@@ -60,9 +60,7 @@ class Options:
         unknown = sorted(set(given) - set(_TYPES))
         if unknown:
             raise InvalidOption(f"There is no option {unknown[0]!r}. The options are: {', '.join(_TYPES)}.")
-        return cls(
-            **{name: _convert(name, value) for name, value in given.items() if value not in (None, "")}
-        )
+        return cls(**{name: _convert(name, value) for name, value in given.items() if value not in (None, "")})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the job record and the manifest."""

@@ -29,7 +29,7 @@ def set_threads(count: int | None = None) -> int:
     """
     threads = count or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.get_num_threads()))
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     return threads
 
 

@@ -8,7 +8,7 @@ from gpu_container.field import SURFACE_DENSITY, SURFACE_RAW, grid_axis
 
 
 class Ball:
-    """A ball with a soft skin; red where x > 0 (towards the viewer), blue behind, green mixed in with height."""
+    """A ball with a soft skin: red in front (x > 0), blue behind, green mixed in with height."""
 
     def __init__(
         self,

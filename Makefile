@@ -1,0 +1,57 @@
+# Each target does all its own set-up on a fresh clone, and none of it the second time.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+# A demo that nobody watches checks its results, prints them and ends.
+DEMO_FLAGS := $(shell test -t 1 || echo --once)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the virtual environment with every pinned dependency
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Maquette needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV): about 2 GB of pinned packages, a minute or two; later runs skip this."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[pipeline,rembg,cli,local,dev]'
+	@touch $@
+
+demo: setup ## A sample photo through the whole local cloud; shows where the model lies
+	@$(BIN)/maquette demo $(DEMO_FLAGS)
+
+up: setup ## Run the whole cloud on this machine (Ctrl-C ends it)
+	@$(BIN)/maquette up
+
+test: setup ## Every test, against real local servers
+	@echo "Testing: geometry, pictures, protocol, and the local cloud with real workers."
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+check: setup ## Style, types and the template
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+
+format: setup ## Rewrite the code in the project's style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Seconds per stage and ratios against the plain reference; writes build/bench.json
+	@$(BIN)/python -m tests.bench $(BENCH_FLAGS)
+
+lock: setup ## Record the versions of the virtual environment in constraints.txt
+	@{ echo "# Every package of the virtual environment, direct or not, at the version it was tested with."; \
+	   echo "# Remade by 'make lock'."; \
+	   $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -vE '^(pip|setuptools|wheel)=='; } > constraints.txt.new
+	@mv constraints.txt.new constraints.txt
+
+clean: ## Remove everything that a target made
+	rm -rf $(VENV) build web/dist web/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache

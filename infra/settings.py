@@ -1,0 +1,148 @@
+"""Everything the cloud tells this code about itself: environment variables, read in one place.
+
+Functions and worker get their names and addresses from ``template.yaml``; the local cloud sets the same
+variables. A variable is looked up when it is asked for, so each process needs only those it uses, and a missing
+one is named in the error instead of surfacing as a strange answer from AWS.
+
+==============================  ==========================================================================
+MAQUETTE_UPLOAD_BUCKET          photos arrive here: ``inbox/…`` and ``uploads/{job_id}/…``
+MAQUETTE_ARTIFACT_BUCKET        results leave from here: ``jobs/{job_id}/{attempt}/…``
+MAQUETTE_JOBS_TABLE             one record per job
+MAQUETTE_CONNECTIONS_TABLE      one record per open WebSocket
+MAQUETTE_JOB_QUEUE_URL          wakes the workers
+MAQUETTE_EVENT_BUS              name of the bus that hears of every ended job
+MAQUETTE_SOCKET_ENDPOINT        ``https://…`` address that WebSocket frames are posted to
+MAQUETTE_SESSION_SECRET         key that signs session tokens, at least 32 bytes; or instead of it:
+MAQUETTE_SESSION_SECRET_ARN     the Secrets Manager secret that holds the key
+MAQUETTE_OPEN_SESSIONS          ``operator``: every new session is the operator's (a machine of one's own)
+MAQUETTE_SITE_ORIGIN            origin that may call REST from a browser; unset: none but its own
+MAQUETTE_WEIGHTS                worker: folder of the TripoSR weights
+MAQUETTE_MATTE_MODEL            worker: the U²-Net model file
+MAQUETTE_LEASE_SECONDS          worker: how long a silent worker keeps its job (60)
+MAQUETTE_JOB_DEADLINE_SECONDS   worker: longest run of one attempt (900)
+MAQUETTE_THREADS                worker: CPU threads; unset: all cores
+==============================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from infra.errors import BadConfiguration
+
+#: HS256 wants a key as long as its hash (RFC 7518, section 3.2).
+SESSION_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment, typed. Every property raises :class:`BadConfiguration` naming its variable."""
+
+    environment: Mapping[str, str]
+
+    @property
+    def upload_bucket(self) -> str:
+        return self._required("MAQUETTE_UPLOAD_BUCKET")
+
+    @property
+    def artifact_bucket(self) -> str:
+        return self._required("MAQUETTE_ARTIFACT_BUCKET")
+
+    @property
+    def jobs_table(self) -> str:
+        return self._required("MAQUETTE_JOBS_TABLE")
+
+    @property
+    def connections_table(self) -> str:
+        return self._required("MAQUETTE_CONNECTIONS_TABLE")
+
+    @property
+    def job_queue_url(self) -> str:
+        return self._required("MAQUETTE_JOB_QUEUE_URL")
+
+    @property
+    def event_bus(self) -> str:
+        return self._required("MAQUETTE_EVENT_BUS")
+
+    @property
+    def socket_endpoint(self) -> str:
+        return self._required("MAQUETTE_SOCKET_ENDPOINT")
+
+    @property
+    def session_secret(self) -> str | None:
+        """The signing key itself; None where :attr:`session_secret_arn` names it."""
+        secret = self.environment.get("MAQUETTE_SESSION_SECRET") or None
+        if secret is not None and len(secret.encode()) < SESSION_SECRET_BYTES:
+            raise BadConfiguration(
+                f"MAQUETTE_SESSION_SECRET must be at least {SESSION_SECRET_BYTES} bytes long."
+            )
+        return secret
+
+    @property
+    def session_secret_arn(self) -> str:
+        return self._required("MAQUETTE_SESSION_SECRET_ARN")
+
+    @property
+    def open_sessions(self) -> bool:
+        """True where every session is the operator's: one machine, one person."""
+        value = self.environment.get("MAQUETTE_OPEN_SESSIONS", "")
+        if value not in ("", "operator"):
+            raise BadConfiguration(f"MAQUETTE_OPEN_SESSIONS must be 'operator' or unset, not {value!r}.")
+        return value == "operator"
+
+    @property
+    def site_origin(self) -> str | None:
+        return self.environment.get("MAQUETTE_SITE_ORIGIN") or None
+
+    @property
+    def weights(self) -> Path | None:
+        return self._path("MAQUETTE_WEIGHTS")
+
+    @property
+    def matte_model(self) -> Path | None:
+        return self._path("MAQUETTE_MATTE_MODEL")
+
+    @property
+    def lease_seconds(self) -> float:
+        return self._number("MAQUETTE_LEASE_SECONDS", 60.0)
+
+    @property
+    def job_deadline_seconds(self) -> float:
+        return self._number("MAQUETTE_JOB_DEADLINE_SECONDS", 900.0)
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads of the worker; None leaves the choice to the machine."""
+        return int(self._number("MAQUETTE_THREADS", 0.0)) or None
+
+    def _required(self, name: str) -> str:
+        value = self.environment.get(name)
+        if not value:
+            raise BadConfiguration(f"The environment variable {name} is not set.")
+        return value
+
+    def _path(self, name: str) -> Path | None:
+        value = self.environment.get(name)
+        return Path(value) if value else None
+
+    def _number(self, name: str, default: float) -> float:
+        text = self.environment.get(name)
+        if not text:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < float("inf"):
+            raise BadConfiguration(f"{name} must be a number above 0, not {text!r}.")
+        return value
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """This process's settings; the environment is copied once, so later changes to it do not matter."""
+    return Settings(dict(os.environ))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
@@ -82,13 +83,13 @@ def _convert(name: str, value: Any) -> Any:
         return value
     number_type = float if _TYPES[name] is float else int
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise InvalidOption(f"{name} must be a number, not {value!r}.")
+        raise InvalidOption(f"{name} must be a number, not {reprlib.repr(value)}.")
     try:
         number = float(value)
-    except ValueError:
-        raise InvalidOption(f"{name} must be a number, not {value!r}.") from None
+    except (ValueError, OverflowError):
+        raise InvalidOption(f"{name} must be a number, not {reprlib.repr(value)}.") from None
     if number_type is int and number != number // 1:
-        raise InvalidOption(f"{name} must be a whole number, not {value!r}.")
+        raise InvalidOption(f"{name} must be a whole number, not {reprlib.repr(value)}.")
     return number_type(number)
 
 
@@ -96,10 +97,10 @@ def _check(name: str, value: Any) -> None:
     if get_origin(_TYPES[name]) is Literal:
         choices = get_args(_TYPES[name])
         if value not in choices:
-            raise InvalidOption(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+            raise InvalidOption(f"{name} must be one of {', '.join(choices)}, not {reprlib.repr(value)}.")
         return
     if value is None and name == "view_size":
         return
     low, high = Options.BOUNDS[name]
     if not low <= value <= high:  # also refuses NaN
-        raise InvalidOption(f"{name} must lie between {low:g} and {high:g}, not {value!r}.")
+        raise InvalidOption(f"{name} must lie between {low:g} and {high:g}, not {reprlib.repr(value)}.")

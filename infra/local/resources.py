@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from infra.errors import BadConfiguration
@@ -33,6 +34,7 @@ VARIABLES = {
     "MAQUETTE_JOB_QUEUE_URL": "JobQueue",
     "MAQUETTE_EVENT_BUS": "EventBus",
 }
+NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 #: properties of a table that are created; the others concern billing, backups and encryption
 _TABLE_PROPERTIES = (
     "AttributeDefinitions",
@@ -79,9 +81,18 @@ class Resources:
         }
 
 
-def create(endpoint: Endpoint, template: Path = TEMPLATE, *, stack_name: str = "maquette") -> Resources:
-    """Create every bucket, queue, table and bus of the template that does not exist yet."""
-    stack = _Stack(endpoint, load(template, region=endpoint.region), stack_name)
+def create(
+    endpoint: Endpoint,
+    template: Path = TEMPLATE,
+    *,
+    parameters: Mapping[str, str] = NO_PARAMETERS,
+    stack_name: str = "maquette",
+) -> Resources:
+    """Create every bucket, queue, table and bus of the template that does not exist yet.
+
+    ``parameters`` replace the defaults of the template's own.
+    """
+    stack = _Stack(endpoint, load(template, region=endpoint.region), parameters, stack_name)
     for logical_id in stack.kept:
         stack.reference(logical_id)
     triggers = read_triggers(stack.properties, stack.arn_to_queue_url)
@@ -91,13 +102,19 @@ def create(endpoint: Endpoint, template: Path = TEMPLATE, *, stack_name: str = "
 class _Stack:
     """The resources of one template, created as they are referred to."""
 
-    def __init__(self, endpoint: Endpoint, template: Mapping[str, Any], stack_name: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, template: Mapping[str, Any], parameters: Mapping[str, str], stack_name: str
+    ) -> None:
         self._clients = {name: endpoint.client(name) for name in ("s3", "sqs", "dynamodb", "events")}
         self._stack_name = stack_name
         self._region = endpoint.region
         self._account = endpoint.client("sts").get_caller_identity()["Account"]
         self._resolver = Resolver(
-            template, pseudo=self._pseudo(), reference=self.reference, attribute=self.attribute
+            template,
+            pseudo=self._pseudo(),
+            parameters=parameters,
+            reference=self.reference,
+            attribute=self.attribute,
         )
         self._resources = {
             logical_id: resource

@@ -8,6 +8,7 @@ Reference: AWS CloudFormation User Guide, "Intrinsic function reference".
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,8 @@ def load(path: Path, *, region: str) -> dict[str, Any]:
         raise BadConfiguration(f"There is no template at {path}: it lists the resources to create.")
     template = yaml_parse(path.read_text(encoding="utf-8"))
     _upload_nothing(template)
+    # It warns of feature toggles that only the hosted service has.
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=region))
     try:
         return dict(translator.translate(template, parameter_values={}, get_managed_policy_map=dict))
@@ -64,11 +67,12 @@ class Resolver:
         template: Mapping[str, Any],
         *,
         pseudo: Mapping[str, str],
+        parameters: Mapping[str, str],
         reference: Callable[[str], str],
         attribute: Callable[[str, str], str],
     ) -> None:
         self._template = template
-        self._pseudo = pseudo
+        self._given = {**pseudo, **parameters}
         self._reference = reference
         self._attribute = attribute
 
@@ -94,8 +98,8 @@ class Resolver:
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return _NO_VALUE
-        if name in self._pseudo:
-            return self._pseudo[name]
+        if name in self._given:
+            return self._given[name]
         parameters = self._template.get("Parameters", {})
         if name in parameters:
             if "Default" not in parameters[name]:

@@ -57,6 +57,8 @@ class Triggers:
     schedules: tuple[ScheduleTrigger, ...] = ()
     #: (method, path with {parameters}) → handler
     routes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    #: path → headers of the answer to a browser's preflight request
+    preflights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: $connect, $disconnect, $default and the named actions → handler
     socket_routes: Mapping[str, str] = field(default_factory=dict)
 
@@ -100,7 +102,8 @@ def read_triggers(
             )
         )
     schedules = tuple(_schedules(properties, handlers))
-    return Triggers(uploads, tuple(streams), schedules, *_gateways(properties, handlers))
+    routes, preflights = _rest(properties, handlers)
+    return Triggers(uploads, tuple(streams), schedules, routes, preflights, _sockets(properties, handlers))
 
 
 def _schedules(
@@ -119,16 +122,29 @@ def _schedules(
     return found
 
 
-def _gateways(
+def _rest(
     properties: Callable[[str], Mapping[str, Mapping[str, Any]]], handlers: Mapping[str, str]
-) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
+) -> tuple[dict[tuple[str, str], str], dict[str, dict[str, str]]]:
     routes: dict[tuple[str, str], str] = {}
+    preflights: dict[str, dict[str, str]] = {}
     for api in properties("AWS::ApiGateway::RestApi").values():
         for path, methods in api.get("Body", {}).get("paths", {}).items():
             for method, given in methods.items():
-                function = _function_name(given.get("x-amazon-apigateway-integration", {}).get("uri", ""))
-                if function in handlers:  # OPTIONS answers without a function
+                integration = given.get("x-amazon-apigateway-integration", {})
+                function = _function_name(integration.get("uri", ""))
+                if function in handlers:
                     routes[method.upper(), path] = handlers[function]
+                elif integration.get("type") == "mock":  # answered by the gateway itself
+                    headers = integration["responses"]["default"].get("responseParameters", {})
+                    preflights[path] = {
+                        name.rpartition(".")[2]: value.strip("'") for name, value in headers.items()
+                    }
+    return routes, preflights
+
+
+def _sockets(
+    properties: Callable[[str], Mapping[str, Mapping[str, Any]]], handlers: Mapping[str, str]
+) -> dict[str, str]:
     integrations = properties("AWS::ApiGatewayV2::Integration")
     socket_routes: dict[str, str] = {}
     for route in properties("AWS::ApiGatewayV2::Route").values():
@@ -139,7 +155,7 @@ def _gateways(
                 f"The socket route {route['RouteKey']} of the template leads to no function."
             )
         socket_routes[route["RouteKey"]] = handlers[function]
-    return routes, socket_routes
+    return socket_routes
 
 
 def _function_name(reference: str) -> str:

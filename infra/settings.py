@@ -77,9 +77,7 @@ class Settings:
         """The signing key itself; None where :attr:`session_secret_arn` names it."""
         secret = self.environment.get("MAQUETTE_SESSION_SECRET") or None
         if secret is not None and len(secret.encode()) < SESSION_SECRET_BYTES:
-            raise BadConfiguration(
-                f"MAQUETTE_SESSION_SECRET must be at least {SESSION_SECRET_BYTES} bytes long."
-            )
+            raise BadConfiguration(f"MAQUETTE_SESSION_SECRET must have {SESSION_SECRET_BYTES} bytes or more.")
         return secret
 
     @property

@@ -1,0 +1,130 @@
+"""Every entry point of the Lambda functions: a decorator and a call each.
+
+``template.yaml`` names these as handlers; a test holds its paths against ``app.routes``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalice.app import Chalice, Response
+
+from functions import api, fanout, ingest, sockets, sweep
+from infra.errors import InternalError, MaquetteError
+from infra.settings import settings
+
+log = logging.getLogger(__name__)
+logging.getLogger().setLevel(logging.INFO)
+
+app = Chalice(app_name="maquette", configure_logs=False)
+
+#: Answers belong to one asker and hold links: nothing on the way may keep or reinterpret them.
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@app.lambda_function()
+def on_upload(event: dict[str, Any], context: Any) -> None:
+    """S3 event of the upload bucket."""
+    ingest.take_in(event, settings())
+
+
+@app.lambda_function()
+def on_job_changed(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Batch of the jobs table's stream."""
+    return fanout.spread(event, settings())
+
+
+@app.lambda_function()
+def on_schedule(event: dict[str, Any], context: Any) -> None:
+    """Once a minute."""
+    sweep.sweep(settings())
+
+
+@app.lambda_function()
+def on_socket(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Every route of the WebSocket API."""
+    return sockets.handle(event, settings())
+
+
+@app.route("/sessions", methods=["POST"])
+def create_session() -> Response:
+    """Start a session."""
+    return _answer(api.create_session)
+
+
+@app.route("/jobs", methods=["POST"])
+def create_job() -> Response:
+    """Announce a photo."""
+    return _answer(api.create_job)
+
+
+@app.route("/jobs", methods=["GET"])
+def list_jobs() -> Response:
+    """One's own jobs."""
+    return _answer(api.list_jobs)
+
+
+@app.route("/jobs/{job_id}", methods=["GET"])
+def get_job(job_id: str) -> Response:
+    """One job."""
+    return _answer(api.get_job, job_id)
+
+
+@app.route("/jobs/{job_id}/artifacts", methods=["GET"])
+def list_artifacts(job_id: str) -> Response:
+    """Its files."""
+    return _answer(api.list_artifacts, job_id)
+
+
+@app.route("/jobs/{job_id}/artifacts/{name}", methods=["GET"])
+def get_artifact(job_id: str, name: str) -> Response:
+    """One of its files."""
+    return _answer(api.get_artifact, job_id, name)
+
+
+@app.middleware("http")
+def say_errors_our_way(event: Any, get_response: Callable[[Any], Response]) -> Response:
+    """Chalice's own refusals (405, 415 …) in the form of ours."""
+    response = get_response(event)
+    if isinstance(response.body, dict) and "Code" in response.body:
+        code = "".join("_" + letter.lower() if letter.isupper() else letter for letter in response.body["Code"])
+        error = {"code": code.strip("_"), "message": response.body.get("Message", "")}
+        return _response(response.status_code, {"error": error}, response.headers)
+    return response
+
+
+def _answer(function: Callable[..., api.Answer], *parameters: str) -> Response:
+    try:
+        answer = function(_request(), settings(), *parameters)
+    except MaquetteError as error:
+        if error.http_status >= 500:
+            log.exception("a request failed")
+        return _response(error.http_status, {"error": error.as_dict()}, {})
+    except Exception:
+        log.exception("a request failed")
+        defect = InternalError(
+            "Something went wrong that should not have. It has been recorded; try again later."
+        )
+        return _response(defect.http_status, {"error": defect.as_dict()}, {})
+    return _response(answer.status, answer.body, answer.headers)
+
+
+def _request() -> api.Request:
+    request = app.current_request
+    if request is None:
+        raise InternalError("A REST handler ran without a request.")
+    body = request.raw_body
+    return api.Request(
+        body=body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or ""),
+        query=dict(request.query_params or {}),
+        headers={name.lower(): value for name, value in request.headers.items()},
+    )
+
+
+def _response(status: int, body: Mapping[str, Any], headers: Mapping[str, Any]) -> Response:
+    origin = settings().site_origin
+    shared = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+    every = {"Content-Type": "application/json", **_HEADERS, **shared, **headers}
+    return Response(body=dict(body), status_code=status, headers=every)

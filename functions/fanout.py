@@ -1,0 +1,92 @@
+"""Table stream → WebSockets and event bus. Nobody else announces anything: the table is the outbox."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from infra.clients import client
+from infra.connections import ConnectionTable, Sockets
+from infra.dynamodb import from_dynamodb
+from infra.errors import MachineError
+from infra.job import Job
+from infra.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: changes of these alone are no news: every write makes them, a heartbeat makes no others
+_BOOKKEEPING = ("seq", "updated_at")
+_POSTERS = 16
+
+
+def spread(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Tell everyone concerned of every change in a batch of the jobs table's stream.
+
+    Returns Lambda's partial batch answer. A stream is read in order: from the first failed record on,
+    everything is delivered again.
+    """
+    for record in event["Records"]:
+        try:
+            _spread_one(record["dynamodb"], settings)
+        except Exception:
+            log.exception("a change of a job could not be announced")
+            return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+    return {"batchItemFailures": []}
+
+
+def _spread_one(change: Mapping[str, Any], settings: Settings) -> None:
+    if "NewImage" not in change:
+        return
+    job = Job.from_item(from_dynamodb(change["NewImage"]))
+    before = Job.from_item(from_dynamodb(change["OldImage"])) if "OldImage" in change else None
+    if before is not None and _news(before) == _news(job):
+        return
+    push(job, settings)
+    if job.terminal and not (before and before.terminal):
+        _announce(job, settings.event_bus)
+
+
+def push(job: Job, settings: Settings) -> None:
+    """Send the public record to every connection that follows the job."""
+    connections = ConnectionTable(settings.connections_table)
+    followers = connections.followers(job.job_id)
+    if not followers:
+        return
+    sockets = Sockets(settings.socket_endpoint)
+    frame = job_frame(job)
+
+    def post(connection_id: str) -> None:
+        # One bad socket must not block the others, nor have the whole batch sent to them again. Whoever misses
+        # a frame catches up with the next: each holds the whole record.
+        try:
+            if not sockets.post(connection_id, frame):
+                connections.close(connection_id)
+        except Exception:
+            log.exception("a frame was not delivered", extra={"job_id": job.job_id})
+
+    with ThreadPoolExecutor(max_workers=min(_POSTERS, len(followers))) as pool:
+        list(pool.map(post, followers))
+
+
+def job_frame(job: Job) -> dict[str, Any]:
+    """What a socket hears of a job."""
+    return {"type": "job", "job": job.as_public()}
+
+
+def _announce(job: Job, bus: str) -> None:
+    entry = {
+        "EventBusName": bus,
+        "Source": "maquette",
+        "DetailType": f"Job {job.status}",
+        "Detail": json.dumps(job.as_public() | {"owner": job.owner}),
+    }
+    answer = client("events").put_events(Entries=[entry])
+    if answer.get("FailedEntryCount"):
+        raise MachineError(f"The event bus refused an event: {answer['Entries']}")
+
+
+def _news(job: Job) -> dict[str, Any]:
+    return {name: value for name, value in job.as_public().items() if name not in _BOOKKEEPING}

@@ -156,8 +156,8 @@ def photo_too_large(size: int) -> ImageTooLarge:
 
 def write_artifact(bucket: str, key: str, path: Path) -> None:
     """Put one result in its place, with the type its name has in :mod:`infra.artifacts`."""
-    extra = {"ContentType": content_type(path.name)}
-    client("s3").upload_file(str(path), bucket, key, ExtraArgs=extra)
+    with path.open("rb") as body:
+        client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type(path.name))
 
 
 def read_manifest(bucket: str, key: str) -> dict[str, Any]:

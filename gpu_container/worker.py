@@ -1,0 +1,261 @@
+"""The worker of the GPU task: receive → claim → run → publish → delete. Alone in this package it knows AWS.
+
+The main thread holds the job: it renews lease and message, watches the deadline, hears SIGTERM. The pipeline
+runs in a thread of its own, so that no stage, however long it stays in compiled code, can keep it from that.
+A thread cannot be killed but a process can: when an attempt that was given up does not come back to itself, the
+whole process ends, and whoever started it starts another.
+
+    python -m gpu_container.worker        (everything it needs to know is in infra/settings.py)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import NoReturn
+
+from infra.attempt import Abandoned, Attempt, Pipeline, PipelineResult, Progress, Published
+from infra.errors import (
+    BadInput,
+    InternalError,
+    JobCanceled,
+    JobOverdue,
+    MaquetteError,
+    NotFound,
+    StaleAttempt,
+)
+from infra.job import Job
+from infra.jobs import JobTable
+from infra.options import Options
+from infra.queue import JobQueue, Message
+from infra.settings import settings
+
+log = logging.getLogger(__name__)
+
+#: Longest time without a look at the stop flag, seconds; SIGTERM leaves twenty.
+RECEIVE_SECONDS = 5
+POLL_SECONDS = 0.1
+#: A broken attempt waits this long before the next, doubled each time.
+BACKOFF_SECONDS = 5.0
+#: Exit status of a process that ended because an attempt did not.
+EXIT_STUCK = 70
+#: A message stays hidden a little longer than the lease lasts: who then receives it can claim at once.
+_MARGIN_SECONDS = 1.0
+
+
+class Worker:
+    """Takes jobs from the queue, one at a time, until :meth:`stop`."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        table: JobTable,
+        queue: JobQueue,
+        artifact_bucket: str,
+        *,
+        lease_seconds: float,
+        deadline_seconds: float,
+    ) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._pipeline = pipeline
+        self._table = table
+        self._queue = queue
+        self._bucket = artifact_bucket
+        self._lease_seconds = lease_seconds
+        self._deadline_seconds = deadline_seconds
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Take no further job and give the present one back. Only sets a flag: safe in a signal handler."""
+        self._stopping = True
+
+    def serve(self) -> None:
+        """The loop. Trouble with the queue or the table is logged and outlived."""
+        while not self._stopping:
+            try:
+                self.serve_one()
+            except Exception:
+                log.exception("a job could not be handled; its message will come back")
+                time.sleep(1.0)
+
+    def serve_one(self) -> None:
+        """Wait a while for a message and do what it asks."""
+        message = self._queue.receive(wait_seconds=RECEIVE_SECONDS, hidden_seconds=self._hidden_seconds)
+        if message is None:
+            return
+        if self._stopping:
+            self._queue.hide(message, 0)
+            return
+        job = self._claim(message)
+        if job is not None:
+            log.info("job claimed", extra={"job_id": job.job_id, "attempt": job.attempt})
+            self._run(job, message)
+
+    @property
+    def _hidden_seconds(self) -> float:
+        return self._lease_seconds + _MARGIN_SECONDS
+
+    def _claim(self, message: Message) -> Job | None:
+        """The message's job, now ours; None when there is nothing to do here, and the message is seen to."""
+        try:
+            claim = self._table.claim(
+                message.job_id,
+                self.name,
+                lease_seconds=self._lease_seconds,
+                deadline_seconds=self._deadline_seconds,
+            )
+        except BadInput as error:
+            # Left to come back until it is set aside: nobody should lose what they could not read.
+            log.warning("%s", error.message)
+            return None
+        except NotFound:
+            self._queue.delete(message)
+            return None
+        job = claim.job
+        if claim.granted:
+            return job
+        if job.status == "running" and job.lease_until is not None:
+            # Someone else works on it. Should they die, this message is there when their lease ends.
+            self._queue.hide(message, job.lease_until - self._table.clock() + _MARGIN_SECONDS)
+        else:
+            self._queue.delete(message)
+        return None
+
+    def _run(self, job: Job, message: Message) -> None:
+        attempt = Attempt(job, self._pipeline, self._table, self._bucket)
+        attempt.start()
+        try:
+            self._hold(job, message, attempt)
+            self._succeed(job, message, attempt.outcome())
+        except (StaleAttempt, JobCanceled) as lost:
+            log.warning("%s", lost.message, extra={"job_id": job.job_id, "attempt": job.attempt})
+        except Abandoned:
+            return  # whoever gave it up has seen to the job
+        except MaquetteError as error:
+            self._break_off(job, message, error)
+        except Exception:
+            log.exception("a run broke", extra={"job_id": job.job_id, "attempt": job.attempt})
+            defect = InternalError(
+                "Something went wrong that should not have; the trace is in the worker's log."
+            )
+            self._break_off(job, message, defect)
+        finally:
+            if not attempt.abandon():
+                _end_process(EXIT_STUCK if not self._stopping else 0)
+
+    def _hold(self, job: Job, message: Message, attempt: Attempt) -> None:
+        """Keep job and message ours until the attempt has ended. Raises why it must not go on, if so."""
+        lease_until = job.lease_until or 0.0
+        renew_at = self._table.clock() + self._lease_seconds / 2
+        while not attempt.finished.wait(POLL_SECONDS):
+            now = self._table.clock()
+            if self._stopping:
+                self._release(job, message)
+                raise Abandoned
+            if now > (job.deadline_at or now):
+                raise JobOverdue(f"The run took longer than the {self._deadline_seconds:.0f} s it may.")
+            if now < renew_at:
+                continue
+            renew_at = now + self._lease_seconds / 2
+            try:
+                lease_until = self._table.heartbeat(job, lease_seconds=self._lease_seconds).lease_until or 0.0
+                self._queue.hide(message, self._hidden_seconds)
+            except (StaleAttempt, JobCanceled):
+                raise
+            except Exception as error:
+                if now > lease_until:
+                    raise StaleAttempt(f"The lease on job {job.job_id} could not be renewed.") from error
+                log.exception("a heartbeat failed", extra={"job_id": job.job_id})
+
+    def _succeed(self, job: Job, message: Message, published: Published) -> None:
+        self._table.succeed(
+            job, manifest_key=published.manifest_key, engine=published.engine, timings=published.timings
+        )
+        self._queue.delete(message)  # only now: a worker that dies before this leaves a message behind
+        log.info("job succeeded", extra={"job_id": job.job_id, "attempt": job.attempt})
+
+    def _release(self, job: Job, message: Message) -> None:
+        """Hand the job back in good order: queued, with a fresh message, whose receptions count from zero."""
+        self._table.release(job)
+        self._queue.send(job.job_id)
+        self._queue.delete(message)
+        log.info("job released", extra={"job_id": job.job_id, "attempt": job.attempt})
+
+    def _break_off(self, job: Job, message: Message, error: MaquetteError) -> None:
+        """An attempt ended in an error: the job too if that is final or it was the last one, else it waits."""
+        log.warning("%s: %s", error.code, error.message, extra={"job_id": job.job_id, "attempt": job.attempt})
+        try:
+            if error.permanent or job.attempt >= job.attempt_limit:
+                self._table.fail(job, error)
+                self._queue.delete(message)
+            else:
+                self._table.retry(job, error)
+                self._queue.hide(message, BACKOFF_SECONDS * 2 ** (job.attempt - 1))
+        except (StaleAttempt, JobCanceled) as lost:
+            log.warning("%s", lost.message, extra={"job_id": job.job_id, "attempt": job.attempt})
+
+
+def serve(pipeline: Pipeline) -> NoReturn:
+    """Work until SIGTERM or SIGINT, then end the process."""
+    given = settings()
+    worker = Worker(
+        pipeline,
+        JobTable(given.jobs_table),
+        JobQueue(given.job_queue_url),
+        given.artifact_bucket,
+        lease_seconds=given.lease_seconds,
+        deadline_seconds=given.job_deadline_seconds,
+    )
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, lambda *_: worker.stop())
+    log.info("worker %s is ready", worker.name)
+    worker.serve()
+    _end_process(0)
+
+
+def _end_process(status: int) -> NoReturn:
+    # Not sys.exit: it would wait for, or fall over, a thread that is still inside compiled code.
+    logging.shutdown()
+    os._exit(status)
+
+
+def main() -> NoReturn:
+    """The real pipeline, warmed up before the first message is taken."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    given = settings()
+    # Late, since torch takes seconds: nothing else that imports this module should pay for it.
+    from gpu_container import device, pipeline
+
+    models = pipeline.Models(weights=given.weights, matte=given.matte_model)
+
+    def run(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> PipelineResult:
+        device.set_threads(given.threads)  # here, since the number belongs to the thread that sets it
+        return pipeline.run(photo, filename, options, folder, progress, models)
+
+    warm_up(run)
+    serve(run)
+
+
+def warm_up(pipeline: Pipeline) -> None:
+    """One tiny run, so that kernels are compiled and libraries loaded before anyone waits for them."""
+    import io
+
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGBA", (96, 96), (0, 0, 0, 0))
+    ImageDraw.Draw(picture).ellipse((16, 16, 80, 80), fill=(180, 90, 40, 255))
+    photo = io.BytesIO()
+    picture.save(photo, "PNG")
+    small = Options(engine="inflate", resolution=32, texture_size=256, target_faces=500, views=4, view_size=64)
+    with tempfile.TemporaryDirectory(prefix="maquette-") as folder:
+        pipeline(photo.getvalue(), "warm-up.png", small, Path(folder), lambda stage, fraction: None)
+
+
+if __name__ == "__main__":
+    main()

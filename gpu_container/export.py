@@ -1,0 +1,128 @@
+"""The textured mesh as files that others open: OBJ with MTL and PNG, STL for printing, GLB for the web.
+
+Axes: a Field has x towards the viewer, y to the photo's right, z up. OBJ and GLB are y up and face +z; the STL
+is z up, as slicers have it, and its front faces -y, where they put theirs. All are right-handed, and so are
+the turns between them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_container import glb
+from gpu_container.mesh import Mesh
+from gpu_container.photo import Frame
+from gpu_container.shading import vertex_normals
+from gpu_container.texture import TexturedMesh
+from infra import artifacts
+from infra.errors import EncodingFailed
+
+#: zlib's effort: more than this costs seconds and gains a few percent
+_PNG_LEVEL = 4
+#: one record of a binary STL
+_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attributes", "<u2")])
+
+
+def write_input(frame: Frame, folder: Path) -> Path:
+    """``input.png``: the framed photo as the engine saw it."""
+    path = folder / artifacts.INPUT
+    path.write_bytes(_png(np.round(np.clip(frame.rgb, 0, 1) * 255).astype(np.uint8)))
+    return path
+
+
+def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -> list[Path]:
+    """OBJ with MTL and PNG, STL and GLB in ``folder``; the same mesh gives the same bytes.
+
+    Raises:
+        OSError: ``folder`` cannot be written to.
+    """
+    texture = _png(textured.texture)
+    normals = vertex_normals(textured.mesh.vertices, textured.mesh.faces)
+    contents: dict[str, Callable[[], bytes]] = {
+        artifacts.OBJ: lambda: _obj(textured, normals),
+        artifacts.MTL: _mtl,
+        artifacts.TEXTURE: lambda: texture,
+        artifacts.STL: lambda: _stl(textured.mesh, print_height_mm),
+        artifacts.GLB: lambda: glb.encode(
+            y_up(textured.vertices), y_up(normals[textured.source]), textured.uv, textured.faces, texture
+        ),
+    }
+    with ThreadPoolExecutor(len(contents)) as pool:
+        return list(pool.map(lambda name: _write(folder / name, contents[name]()), contents))
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def y_up(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Field coordinates ``(n, 3)`` to those of OBJ and glTF: x right, y up, z towards the viewer."""
+    return np.ascontiguousarray(vectors[:, [1, 2, 0]])
+
+
+def print_coordinates(mesh: Mesh, height_mm: float) -> NDArray[np.float32]:
+    """Vertices ``(n, 3)`` in millimetres: z up from the bed, the front towards -y, centred on the bed."""
+    turned = mesh.vertices.astype(np.float64)[:, [1, 0, 2]] * (1, -1, 1)
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    origin = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
+    return np.asarray((turned - origin) * (height_mm / (high[2] - low[2])), np.float32)
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    done, data = cv2.imencode(
+        ".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL]
+    )
+    if not done:
+        raise EncodingFailed("The texture could not be written as PNG. Please try again.")
+    return bytes(data)
+
+
+def _obj(textured: TexturedMesh, normals: NDArray[np.float32]) -> bytes:
+    """Wavefront OBJ. Places and texture coordinates are numbered apart: cuts leave the surface closed."""
+    mesh = textured.mesh
+    flipped = textured.uv * (1, -1) + (0, 1)  # v runs upwards here
+    # place/texture coordinate/normal of each corner, counted from 1
+    corners = np.stack([mesh.faces, textured.faces, mesh.faces], axis=-1) + 1
+    return "".join(
+        [
+            f"# Maquette {version('maquette')}; y up, front towards +z\nmtllib {artifacts.MTL}\no model\n",
+            _lines("v %.6f %.6f %.6f\n", y_up(mesh.vertices)),
+            _lines("vt %.6f %.6f\n", flipped),
+            _lines("vn %.4f %.4f %.4f\n", y_up(normals)),
+            "usemtl model\ns 1\n",
+            _lines("f %d/%d/%d %d/%d/%d %d/%d/%d\n", corners.reshape(-1, 9)),
+        ]
+    ).encode()
+
+
+def _lines(form: str, rows: NDArray[Any]) -> str:
+    return (form * len(rows)) % tuple(rows.ravel().tolist())
+
+
+def _mtl() -> bytes:
+    return (
+        f"# Maquette {version('maquette')}\nnewmtl model\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\n"
+        f"Pr {glb.ROUGHNESS:g}\nPm 0\nmap_Kd {artifacts.TEXTURE}\n"
+    ).encode()
+
+
+def _stl(mesh: Mesh, height_mm: float) -> bytes:
+    """Binary STL. The format knows no unit: millimetres, which is what slicers take it for."""
+    corners = print_coordinates(mesh, height_mm)[mesh.faces]
+    facets = np.zeros(len(corners), _FACET)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    facets["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+    facets["corners"] = corners
+    header = f"Maquette {version('maquette')}, millimetres, z up".encode().ljust(80)
+    return header + struct.pack("<I", len(facets)) + facets.tobytes()

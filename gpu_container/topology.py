@@ -1,0 +1,70 @@
+"""What a triangle mesh tells by its indices: is it closed, of how many bodies, with how many holes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Faces = NDArray[np.int32]  # (m, 3), counter-clockwise seen from outside
+
+
+def is_watertight(faces: Faces) -> bool:
+    """Whether every edge joins exactly two faces that turn the same way round: closed and oriented."""
+    if len(faces) == 0:
+        return False
+    forth, back = _half_edges(faces)
+    forth.sort()
+    back.sort()
+    return bool(np.array_equal(forth, back) and (forth[1:] != forth[:-1]).all())
+
+
+def vertex_bodies(faces: Faces, vertices: int) -> tuple[int, NDArray[np.int32]]:
+    """How many parts share no vertex, and which one each face belongs to ``(m,)``. Lone vertices count too."""
+    start, end = faces[:, :2].ravel(), faces[:, 1:].ravel()
+    graph = coo_array((np.ones(len(start), np.int8), (start, end)), shape=(vertices, vertices))
+    count, labels = connected_components(graph, directed=False)
+    return int(count), np.asarray(labels[faces[:, 0]], np.int32)
+
+
+def bodies(faces: Faces) -> tuple[int, NDArray[np.int32]]:
+    """How many parts share no edge, and which one each face belongs to ``(m,)``."""
+    half_edges = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2), axis=1)
+    order = np.lexsort(half_edges.T)
+    same = (half_edges[order][1:] == half_edges[order][:-1]).all(axis=1)
+    one, other = order[:-1][same] // 3, order[1:][same] // 3
+    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(len(faces),) * 2)
+    count, labels = connected_components(graph, directed=False)
+    return int(count), labels
+
+
+def euler_number(faces: Faces) -> int:
+    """Vertices - edges + faces; 2 - 2 genus for one closed body."""
+    forth, back = _half_edges(faces)
+    edges = len(np.unique(np.minimum(forth, back)))
+    return len(np.unique(faces)) - edges + len(faces)
+
+
+def compact(vertices: NDArray[np.float32], faces: Faces) -> tuple[NDArray[np.float32], Faces]:
+    """The same mesh without vertices that no face uses; the order of the others stays."""
+    used = np.zeros(len(vertices), np.bool_)
+    used[faces] = True
+    number = np.cumsum(used, dtype=np.int32) - 1
+    return vertices[used], number[faces].astype(np.int32)
+
+
+def signed_volumes(vertices: NDArray[np.float32], faces: Faces) -> NDArray[np.float64]:
+    """Volume of the tetrahedron under each face ``(m,)``, positive where it faces away from the mesh's centre.
+
+    Over a closed body they sum up to its volume, negative if it is inside out.
+    """
+    corners = (vertices - vertices.mean(axis=0)).astype(np.float64)[faces]
+    return np.asarray(np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
+
+
+def _half_edges(faces: Faces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """One number for each directed edge, and the number that its reverse would have; ``(3 m,)`` each."""
+    start, end = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
+    base = int(faces.max(initial=0)) + 1
+    return start * base + end, end * base + start

@@ -167,9 +167,9 @@ def _import_handlers(created: Resources) -> None:
     """Import the functions now: a mistake in them should end the start, not the first request."""
     triggers = created.triggers
     paths = {*triggers.routes.values(), *triggers.socket_routes.values()}
-    paths |= {
-        trigger.handler for trigger in (*triggers.uploads.values(), *triggers.streams, *triggers.schedules)
-    }
+    paths |= {trigger.handler for trigger in triggers.uploads.values()}
+    paths |= {trigger.handler for trigger in triggers.streams}
+    paths |= {trigger.handler for trigger in triggers.schedules}
     for path in sorted(paths):
         try:
             load(path)
@@ -194,5 +194,8 @@ def _log_to(path: Path, parts: contextlib.ExitStack) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    # Links are as good as keys, so no log may hold them.
+    for talkative in ("botocore", "httpx", "websockets"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     parts.callback(handler.close)
     parts.callback(root.removeHandler, handler)

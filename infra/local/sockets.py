@@ -77,10 +77,10 @@ class Sockets:
         if status >= 400:
             # API Gateway tells a refused client 401 or 403 alone, and 5xx for a failed function.
             return web.json_response({"message": "Forbidden"}, status=status)
-        await socket.prepare(request)
-        self._open[connection.id] = connection
         writer = asyncio.create_task(self._write(connection))
         try:
+            await socket.prepare(request)
+            self._open[connection.id] = connection
             await self._read(connection)
         finally:
             self._open.pop(connection.id, None)

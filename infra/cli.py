@@ -1,0 +1,187 @@
+"""``maquette``: the names and flags of the subcommands. What they do is in :mod:`infra.commands`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated, Any
+
+from infra.commands import Via
+from infra.errors import MaquetteError
+from infra.options import OPTION_NAMES, Options
+
+try:
+    import typer
+    from rich.console import Console
+except ModuleNotFoundError as missing:  # the functions' installation has no need of a command line
+    sys.exit(
+        f"missing_dependency: the package {missing.name} is missing. Run 'make setup' in the checkout, "
+        "or: pip install 'maquette[cli,local,pipeline]'"
+    )
+
+application = typer.Typer(
+    name="maquette",
+    help="One photo in, a textured 3D model out: event-driven on AWS, whole on one laptop.",
+    epilog="Begin with: maquette demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of REST, WebSocket and site; 0 takes a free one.")
+]
+Host = Annotated[str, typer.Option(help="Address to listen on; the default is for this machine alone.")]
+EndpointUrl = Annotated[str | None, typer.Option(help="Use this AWS endpoint instead of starting moto.")]
+Workers = Annotated[int, typer.Option(min=0, help="Worker processes.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Data folder of the cloud [$MAQUETTE_DATA or ~/.local/state/maquette].")
+]
+Out = Annotated[Path, typer.Option(help="Results go to OUT/<photo's name>/.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"maquette {package_version('maquette')}")  # noqa: T201
+        raise typer.Exit
+
+
+@application.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """One photo in, a textured 3D model out: event-driven on AWS, whole on one laptop."""
+
+
+@application.command()
+def up(
+    port: Port = 8000,
+    host: Host = "127.0.0.1",
+    endpoint_url: EndpointUrl = None,
+    workers: Workers = 1,
+    data: Data = None,
+) -> None:
+    """Run the whole cloud on this machine, until Ctrl-C."""
+    _require("local", "pipeline")
+    from infra.commands import up as command
+
+    command.up(_cloud_options(port, host, endpoint_url, workers, data))
+
+
+@application.command()
+def submit(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO…", help="Photos.", exists=True, dir_okay=False)],
+    watch: Annotated[bool, typer.Option(help="Follow the jobs and download the results.")] = True,
+    out: Out = Path("out"),
+    via: Annotated[Via, typer.Option(help="The drop folder, or an upload through REST.")] = "inbox",
+    data: Data = None,
+    engine: Annotated[str | None, typer.Option(help="auto, triposr or inflate.")] = None,
+    background: Annotated[str | None, typer.Option(help="auto, remove or keep.")] = None,
+    foreground_ratio: Annotated[
+        float | None, typer.Option(help="Share of the frame that the object takes [0.85].")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(help="Density samples along a side [256].")] = None,
+    texture_size: Annotated[int | None, typer.Option(help="Side of the texture, pixels [1024].")] = None,
+    target_faces: Annotated[int | None, typer.Option(help="Triangles of the mesh [20000].")] = None,
+    views: Annotated[int | None, typer.Option(help="Pictures in the orbit [30].")] = None,
+    view_size: Annotated[int | None, typer.Option(help="Side of each picture, pixels [512].")] = None,
+    print_height_mm: Annotated[float | None, typer.Option(help="Height of the printed model [100].")] = None,
+) -> None:
+    """Give photos to the running cloud, watch them, download the models."""
+    given: dict[str, Any] = {
+        name: value for name, value in locals().items() if name in OPTION_NAMES and value is not None
+    }
+    Options.parse(given)  # a mistake is told before anything is sent
+    _require("cli", "local")
+    from infra.commands import submit as command
+    from infra.local.state import DataFolder
+
+    running = DataFolder(_data(data)).running()
+    if not watch:
+        for photo, job_id in zip(photos, command.hand_in(running, photos, given, via=via), strict=True):
+            print(f"{job_id}  {photo.name}")  # noqa: T201
+        return
+    outcomes = command.submit(running, photos, given, via=via, out=out)
+    command.report(outcomes)
+    if any(outcome.error for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+@application.command()
+def demo(
+    once: Annotated[
+        bool | None,
+        typer.Option("--once/--stay", help="End when the models are there [when not on a terminal]."),
+    ] = None,
+    out: Out = Path("out"),
+    port: Port = 8000,
+    host: Host = "127.0.0.1",
+    endpoint_url: EndpointUrl = None,
+    workers: Workers = 1,
+    data: Data = None,
+) -> None:
+    """Run a cloud, put the sample photos through it, check what comes out."""
+    _require("cli", "local", "pipeline")
+    from infra.commands import demo as command
+
+    ends = not sys.stdout.isatty() if once is None else once
+    if not command.demo(_cloud_options(port, host, endpoint_url, workers, data), once=ends, out=out):
+        raise typer.Exit(1)
+
+
+@application.command()
+def env(data: Data = None) -> None:
+    """Print shell exports with which the aws CLI and boto3 talk to the running cloud."""
+    _require("local")
+    from infra.commands import env as command
+
+    command.env(_data(data))
+
+
+@application.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def run(context: typer.Context) -> None:
+    """Make models of photos here and now, without any cloud: maquette run PHOTO… --out DIR."""
+    _require("pipeline")
+    # The pipeline is another room with a command line of its own: this process becomes it.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "gpu_container", *context.args])  # noqa: S606
+
+
+def _require(*extras: str) -> None:
+    from infra.commands.console import require
+
+    require(*extras)
+
+
+def _data(given: Path | None) -> Path:
+    from infra.local.state import default_folder
+
+    return given or default_folder()
+
+
+def _cloud_options(port: int, host: str, endpoint_url: str | None, workers: int, data: Path | None) -> Any:
+    from infra.local.cloud import CloudOptions
+
+    return CloudOptions(host=host, port=port, endpoint_url=endpoint_url, workers=workers, data=_data(data))
+
+
+def main() -> None:
+    """The console script: an error is one sentence and exit status 2; a failed job is status 1."""
+    try:
+        application()
+    except MaquetteError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]{error.code}[/]:", end=" ")
+        Console(stderr=True, highlight=False).print(error.message, markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ MaquetteError
 ├── ReconstructionError          the photo was fine, no model came of it
 │   ├── EmptySurface             empty_surface
 │   ├── UnwrapFailed             unwrap_failed
+│   ├── EncodingFailed           encoding_failed
 │   ├── OutOfMemory              out_of_memory
 │   ├── WeightsMissing           weights_missing
 │   └── WeightsCorrupt           weights_corrupt
@@ -28,7 +29,8 @@ MaquetteError
 │   ├── MissingDependency        missing_dependency
 │   ├── PortTaken                port_taken
 │   ├── AlreadyRunning           already_running
-│   └── NotRunning               not_running
+│   ├── NotRunning               not_running
+│   └── DownloadCorrupt          download_corrupt
 └── InternalError                internal_error
 
 The same ``code`` stands in the job record, in REST answers and on the command line; the message is one or
@@ -124,6 +126,13 @@ class UnwrapFailed(ReconstructionError):
     """The chart packer failed or overran its deadline."""
 
     code = "unwrap_failed"
+
+
+class EncodingFailed(ReconstructionError):
+    """A picture or the video could not be encoded."""
+
+    code = "encoding_failed"
+    permanent = False
 
 
 class OutOfMemory(ReconstructionError):
@@ -232,6 +241,12 @@ class NotRunning(MachineError):
     """No local cloud is running."""
 
     code = "not_running"
+
+
+class DownloadCorrupt(MachineError):
+    """A file did not arrive as it was made."""
+
+    code = "download_corrupt"
 
 
 class InternalError(MaquetteError):

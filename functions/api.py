@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra import listing, storage, tokens
+from infra.artifacts import content_type
 from infra.errors import BadInput, InvalidOption, NotFound, Unauthorized
 from infra.job import OPERATOR, Job, Source, iso
 from infra.jobs import JobTable
@@ -114,7 +115,7 @@ def _artifacts(job: Job, settings: Settings) -> tuple[str, dict[str, dict[str, A
         raise NotFound("This job has no files (yet): it has not succeeded.")
     manifest = storage.read_manifest(settings.artifact_bucket, job.manifest_key)
     prefix, _, own_name = job.manifest_key.rpartition("/")
-    return f"{prefix}/", {**_facts(manifest), own_name: {}}
+    return f"{prefix}/", {**_facts(manifest), own_name: {"type": content_type(own_name)}}
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

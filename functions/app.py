@@ -16,7 +16,8 @@ from infra.errors import InternalError, MaquetteError
 from infra.settings import settings
 
 log = logging.getLogger(__name__)
-logging.getLogger().setLevel(logging.INFO)
+for _package in ("functions", "infra"):
+    logging.getLogger(_package).setLevel(logging.INFO)
 
 app = Chalice(app_name="maquette", configure_logs=False)
 

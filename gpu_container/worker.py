@@ -43,6 +43,8 @@ RECEIVE_SECONDS = 5
 POLL_SECONDS = 0.1
 #: A broken attempt waits this long before the next, doubled each time.
 BACKOFF_SECONDS = 5.0
+#: An attempt that was given up has this long to notice, before its process ends.
+PATIENCE_SECONDS = 5.0
 #: Exit status of a process that ended because an attempt did not.
 EXIT_STUCK = 70
 #: A message stays hidden a little longer than the lease lasts: who then receives it can claim at once.
@@ -146,8 +148,8 @@ class Worker:
             )
             self._break_off(job, message, defect)
         finally:
-            if not attempt.abandon():
-                _end_process(EXIT_STUCK if not self._stopping else 0)
+            if not attempt.abandon(0.0 if self._stopping else PATIENCE_SECONDS) and not self._stopping:
+                _end_process(EXIT_STUCK)
 
     def _hold(self, job: Job, message: Message, attempt: Attempt) -> None:
         """Keep job and message ours until the attempt has ended. Raises why it must not go on, if so."""

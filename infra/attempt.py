@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 #: Progress within one stage is written this often at most, seconds; a new stage always is.
 REPORT_SECONDS = 0.25
-#: An attempt that was given up has this long to notice.
-PATIENCE_SECONDS = 5.0
 _UPLOADS_AT_ONCE = 8
 
 
@@ -105,10 +103,10 @@ class Attempt(threading.Thread):
             raise InternalError("The attempt has not finished.")
         return self._published
 
-    def abandon(self) -> bool:
-        """Give it up: its next report throws. True when it has ended, False when it seems stuck."""
+    def abandon(self, patience: float) -> bool:
+        """Give it up: its next report throws. False when it has not ended ``patience`` seconds later."""
         self._abandoned.set()
-        return self.finished.wait(PATIENCE_SECONDS)
+        return self.finished.wait(patience)
 
     def _work(self, folder: Path) -> Published:
         self._report("decode", 0.0)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gpu_container.device import SMALLEST_CHUNK, evaluate
-from gpu_container.scene import Scene
-from gpu_container.stages import Notices
+from gpu_container.gridded import GriddedField
+from gpu_container.clock import Notices
 from infra.errors import OutOfMemory
 from tests.fields import Ball
 
@@ -64,23 +64,23 @@ def test_no_points_give_an_answer_of_no_points() -> None:
     assert evaluate(Ball().color, torch.empty(0, 3)).shape == (0, 3)
 
 
-def test_a_scene_that_does_not_fit_moves_to_the_cpu_and_says_so() -> None:
-    scene = Scene(Cramped(room=1000), resolution=16)
+def test_a_field_that_does_not_fit_moves_to_the_cpu_and_says_so() -> None:
+    gridded = GriddedField(Cramped(room=1000), resolution=16)
 
     with Notices() as notices:
-        grid = scene.use(lambda s: s.grid)
+        grid = gridded.use(lambda g: g.grid)
 
     assert torch.equal(grid, Ball().density_grid(16))
-    assert scene.field.device.type == "cpu"
+    assert gridded.field.device.type == "cpu"
     assert notices.messages == ["Out of memory on cuda: going on with the CPU."]
 
 
 def test_memory_that_runs_out_on_the_cpu_too_is_a_typed_error() -> None:
-    def greedy(scene: Scene) -> None:
+    def greedy(gridded: GriddedField) -> None:
         raise torch.OutOfMemoryError("pretended")
 
     with pytest.raises(OutOfMemory, match="smaller resolution"):
-        Scene(Cramped(room=0), resolution=8).use(greedy)
+        GriddedField(Cramped(room=0), resolution=8).use(greedy)
 
 
 def test_notices_leave_out_what_other_loggers_say() -> None:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Scene:
+class GriddedField:
     """What renderer, mesher and baker share: one Field, and its grid computed once."""
 
     def __init__(self, field: Field, resolution: int) -> None:
@@ -30,7 +30,7 @@ class Scene:
             self._grid = self.field.density_grid(self.resolution)
         return self._grid
 
-    def use(self, task: Callable[[Scene], T]) -> T:
+    def use(self, task: Callable[[GriddedField], T]) -> T:
         """``task(self)``; when device memory runs out, once more with everything on the CPU.
 
         Raises:

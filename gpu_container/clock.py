@@ -11,9 +11,6 @@ from contextlib import contextmanager
 #: what a run tells while it works: the stage's name and how much of that stage is done, 0..1
 Progress = Callable[[str, float], None]
 
-#: every stage of a job, in order; the worker adds the last
-STAGES = ("decode", "matte", "frame", "reconstruct", "render", "mesh", "texture", "export", "upload")
-
 
 class StageClock:
     """Times the stages of one run and passes its progress on."""

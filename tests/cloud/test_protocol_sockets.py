@@ -1,0 +1,114 @@
+"""WebSocket: who may connect, who may subscribe to what, what they hear."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from functions import app
+from infra import tokens
+from infra.clients import client
+from infra.connections import ConnectionTable
+from tests.cloud.conftest import SECRET, Cloud, SocketServer
+
+
+def socket(kind: str, connection_id: str = "c=", body: Any = None, token: str | None = None) -> int:
+    """One event of the WebSocket API; the status answered."""
+    event: dict[str, Any] = {"requestContext": {"eventType": kind, "connectionId": connection_id}}
+    if token is not None:
+        event["queryStringParameters"] = {"token": token}
+    if body is not None:
+        event["body"] = body if isinstance(body, str) else json.dumps(body)
+    return int(app.on_socket(event, None)["statusCode"])
+
+
+def connect(owner: str, connection_id: str = "c=") -> None:
+    assert socket("CONNECT", connection_id, token=tokens.issue(owner, SECRET)[0]) == 200
+
+
+def connections_open(cloud: Cloud) -> int:
+    return len(client("dynamodb").scan(TableName=cloud.settings.connections_table)["Items"])
+
+
+def test_connecting_sends_nothing_yet(cloud: Cloud, socket_server: SocketServer) -> None:
+    connect("ann")
+    assert connections_open(cloud) == 1
+    assert socket_server.frames == []
+
+
+def forged() -> dict[str, str | None]:
+    now = int(time.time())
+    claims = {"iss": "maquette", "sub": "ann", "iat": now, "exp": now + 60}
+    return {
+        "none at all": None,
+        "empty": "",
+        "not a token": "abc.def.ghi",
+        "another key": jwt.encode(claims, SECRET + "!", "HS256"),
+        "unsigned": jwt.encode(claims, None, "none"),
+        "expired": jwt.encode(claims | {"exp": now - 1}, SECRET, "HS256"),
+        "without an end": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, SECRET, "HS256"),
+        "another issuer": jwt.encode(claims | {"iss": "elsewhere"}, SECRET, "HS256"),
+        "another algorithm": jwt.encode(claims, SECRET * 2, "HS512"),
+    }
+
+
+@pytest.mark.parametrize("kind", forged())
+def test_a_token_that_is_not_good_opens_nothing(cloud: Cloud, kind: str) -> None:
+    assert socket("CONNECT", token=forged()[kind]) == 401
+    assert connections_open(cloud) == 0
+
+
+def test_subscribing_answers_with_a_snapshot(cloud: Cloud, socket_server: SocketServer) -> None:
+    job = cloud.queued(owner="ann")
+    connect("ann")
+    assert socket("MESSAGE", body={"action": "subscribe", "job_id": job.job_id}) == 200
+    assert socket_server.to("c=") == [{"type": "job", "job": job.as_public()}]
+    assert ConnectionTable(cloud.settings.connections_table).followers(job.job_id) == ["c="]
+
+
+@pytest.mark.parametrize("owner", ["bea", "operator", ""])
+def test_someone_elses_job_looks_like_no_job(cloud: Cloud, socket_server: SocketServer, owner: str) -> None:
+    cloud.queued("anns", owner="ann")
+    connect(owner)
+    for job_id in ("anns", "nobodys"):
+        assert socket("MESSAGE", body={"action": "subscribe", "job_id": job_id}) == 200
+    theirs, nobodys = socket_server.to("c=")
+    assert theirs == {"type": "error", "error": {"code": "not_found", "message": "There is no job anns."}}
+    assert nobodys == {"type": "error", "error": {"code": "not_found", "message": "There is no job nobodys."}}
+    assert ConnectionTable(cloud.settings.connections_table).followers("anns") == []
+
+
+def test_a_connection_that_never_connected_follows_nothing(cloud: Cloud, socket_server: SocketServer) -> None:
+    cloud.queued("anns", owner="ann")
+    socket("MESSAGE", "ghost", body={"action": "subscribe", "job_id": "anns"})
+    assert [frame["type"] for frame in socket_server.to("ghost")] == ["error"]
+    assert connections_open(cloud) == 0
+
+
+def test_a_ping_is_answered_with_a_pong(cloud: Cloud, socket_server: SocketServer) -> None:
+    connect("ann")
+    assert socket("MESSAGE", body={"action": "ping"}) == 200
+    assert socket_server.to("c=") == [{"type": "pong"}]
+
+
+@pytest.mark.parametrize(
+    "body", ["", "not json", "[]", "null", "{}", '{"action": 5}', '{"action": "subscribe"}',
+             '{"action": "subscribe", "job_id": 7}', '{"action": "subscribe", "job_id": ""}']
+)  # fmt: skip
+def test_a_frame_that_is_not_understood_is_answered_not_dropped(
+    cloud: Cloud, socket_server: SocketServer, body: str
+) -> None:
+    connect("ann")
+    assert socket("MESSAGE", body=body) == 200
+    (frame,) = socket_server.to("c=")
+    assert (frame["type"], frame["error"]["code"]) == ("error", "bad_input")
+
+
+def test_disconnecting_forgets_the_connection_and_may_come_twice(cloud: Cloud) -> None:
+    connect("ann")
+    assert [socket("DISCONNECT"), socket("DISCONNECT")] == [200, 200]
+    assert connections_open(cloud) == 0

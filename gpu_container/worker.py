@@ -39,7 +39,7 @@ from infra.settings import settings
 log = logging.getLogger(__name__)
 
 #: Longest time without a look at the stop flag, seconds; SIGTERM leaves twenty.
-RECEIVE_SECONDS = 5
+RECEIVE_SECONDS = 3
 POLL_SECONDS = 0.1
 #: A broken attempt waits this long before the next, doubled each time.
 BACKOFF_SECONDS = 5.0

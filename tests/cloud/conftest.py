@@ -195,7 +195,7 @@ def socket_server(use_environment: Callable[..., None]) -> Iterator[SocketServer
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         remembered = SocketServer(f"http://127.0.0.1:{server.server_port}")
         use_environment(MAQUETTE_SOCKET_ENDPOINT=remembered.url)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield remembered
         server.shutdown()

@@ -1,0 +1,97 @@
+"""Pipelines that stand in for the real one, and a worker process that runs one of them.
+
+python -m tests.cloud.stand_in NAME        the worker, as its container starts it, but for the pipeline
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.attempt import Pipeline, Progress
+from infra.errors import CorruptImage, OutOfMemory
+from infra.options import Options
+
+
+@dataclass(frozen=True)
+class Result:
+    files: list[Path]
+    manifest: Path
+    timings: dict[str, float]
+    engine: str = "stand-in"
+
+
+def quick(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Three small files and a manifest that lists them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stage in ("decode", "mesh", "export"):
+        progress(stage, 0.0)
+        progress(stage, 1.0)
+    files = [folder / name for name in ("mesh.obj", "mesh.glb", "render.mp4")]
+    for path in files:
+        path.write_bytes(photo + path.name.encode())
+    manifest = folder / "manifest.json"
+    entries = [{"name": path.name, "bytes": path.stat().st_size} for path in files]
+    manifest.write_text(json.dumps({"files": entries, "options": options.as_dict(), "source": filename}))
+    return Result([*files, manifest], manifest, {"decode": 0.1, "mesh": 0.2})
+
+
+def slow(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Some seconds, with news of it."""
+    for step in range(30):
+        progress("render", step / 30)
+        time.sleep(0.1)
+    return quick(photo, filename, options, folder, progress)
+
+
+def silent(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """As if inside compiled code: it reports nothing and hears nothing for a long time."""
+    progress("reconstruct", 0.0)
+    time.sleep(60)
+    return quick(photo, filename, options, folder, progress)
+
+
+def deadly(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Takes its process with it, as running out of memory does."""
+    progress("mesh", 0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def damaged(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """The photo's fault."""
+    raise CorruptImage("This picture is damaged.")
+
+
+def cramped(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """The machine's fault: another attempt may do better."""
+    raise OutOfMemory("Memory ran out.")
+
+
+def defective(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Ours."""
+    raise ZeroDivisionError("secret detail of the trace")
+
+
+PIPELINES: dict[str, Callable[..., Result]] = {
+    pipeline.__name__: pipeline for pipeline in (quick, slow, silent, deadly, damaged, cramped, defective)
+}
+
+
+def main() -> None:
+    from gpu_container.worker import serve
+
+    logging.basicConfig(level=logging.INFO)
+    pipeline: Pipeline = PIPELINES[sys.argv[1]]
+    serve(pipeline)
+
+
+if __name__ == "__main__":
+    main()

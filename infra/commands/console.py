@@ -13,6 +13,8 @@ from infra.errors import MaquetteError, MissingDependency
 console = Console(stderr=True, highlight=False)
 #: for results
 output = Console(highlight=False)
+if not output.is_terminal:
+    output.width = max(output.width, 120)  # nothing wraps there
 
 #: what each extra of the project is known by
 PACKAGES = {

@@ -14,14 +14,13 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import sys
 import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 
-from infra.errors import MachineError, PortTaken
+from infra.errors import MachineError
 from infra.local.tether import Tethered
 
 #: seconds that the server may take until it answers; importing moto takes two of them on a busy machine
@@ -29,21 +28,14 @@ START_SECONDS = 60.0
 
 
 class MotoServer:
-    """A moto server on a loopback port; ends with :meth:`stop`, with the block, or with this process.
+    """A moto server on a free port; ends with :meth:`stop`, with the block, or with this process.
 
-    ``port`` 0 takes a free one; a port in use raises :class:`infra.errors.PortTaken`. ``log`` receives one line
-    per request; without it they are dropped.
+    ``log`` receives one line per request; without it they are dropped.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, log: Path | None = None) -> None:
-        if port:
-            check_port_free(host, port)
+    def __init__(self, *, host: str = "127.0.0.1", log: Path | None = None) -> None:
         self._child = Tethered(
-            __name__,
-            ["--host", host, "--port", str(port)],
-            environment=_environment(),
-            log=log,
-            read_output=True,
+            __name__, ["--host", host], environment=_environment(), log=log, read_output=True
         )
         try:
             self.port = self._read_port()
@@ -62,11 +54,6 @@ class MotoServer:
     def pid(self) -> int:
         """The server's process id."""
         return self._child.process.pid
-
-    def reset(self) -> None:
-        """Forget every bucket, queue and table; for tests that share one server."""
-        request = urllib.request.Request(f"{self.endpoint_url}/moto-api/reset", method="POST")  # noqa: S310
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 
     def stop(self) -> None:
         """End the server and everything it holds."""
@@ -102,20 +89,6 @@ class MotoServer:
         raise MachineError(f"The AWS emulator (moto) does not answer on {self.endpoint_url}.")
 
 
-def check_port_free(host: str, port: int) -> None:
-    """Raise :class:`infra.errors.PortTaken` when something listens on ``host:port``."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As servers do, so that a port whose last connections are still closing counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortTaken(
-                f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with --port."
-            ) from error
-
-
 def _environment() -> dict[str, str]:
     # moto looks at these itself: a proxy or endpoint of the user's would make it call out.
     unwanted = {"AWS_ENDPOINT_URL", "MOTO_PORT", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"}
@@ -126,7 +99,6 @@ def main() -> None:
     """Serve until SIGTERM; the first and only line on standard output is the port."""
     parser = argparse.ArgumentParser(prog="infra.local.moto")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0)
     given = parser.parse_args()
 
     from moto.moto_server.werkzeug_app import (
@@ -137,7 +109,7 @@ def main() -> None:
     from werkzeug.serving import make_server
 
     application = DomainDispatcherApplication(create_backend_app)
-    server = make_server(given.host, given.port, application, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server(given.host, 0, application, threaded=True, request_handler=MotoRequestHandler)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     print(server.port, flush=True)  # noqa: T201
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

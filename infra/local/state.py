@@ -64,7 +64,9 @@ class DataFolder:
         """Become the folder's one cloud, or raise :class:`infra.errors.AlreadyRunning`."""
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            # Not at once: whoever asks whether a cloud runs holds the lock for a moment.
+            self._lock.acquire(timeout=1.0)
+            self._note.unlink(missing_ok=True)  # of one that was killed
         except Timeout:
             raise AlreadyRunning(self._who_runs()) from None
         except OSError as error:

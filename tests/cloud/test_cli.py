@@ -1,0 +1,154 @@
+"""The command line, as somebody at a terminal meets it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from infra.artifacts import expected_names
+from tests.cloud.machine import (
+    QUICK,
+    QUICK_FLAGS,
+    Machine,
+    clean_environment,
+    machine,
+    maquette,
+    photo_of_a_vase,
+)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with machine(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photo_of_a_vase(tmp_path_factory.mktemp("photo") / "vase.png")
+
+
+def assert_sound(folder: Path) -> None:
+    """Every artifact is there and has the hash that the manifest gives it."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    hashes = {entry["name"]: entry["sha256"] for entry in manifest["files"]}
+    for name in set(expected_names(QUICK["views"])) - {"manifest.json"}:
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == hashes[name], name
+    assert manifest["mesh"]["watertight"] is True
+    assert {name: manifest["options"][name] for name in QUICK} == QUICK
+
+
+@pytest.mark.parametrize("via", ["inbox", "rest"])
+def test_submit_brings_back_a_sound_model(cloud: Machine, photo: Path, tmp_path: Path, via: str) -> None:
+    answer = maquette("submit", "--data", cloud.data, "--via", via, "--out", tmp_path, *QUICK_FLAGS, photo)
+    assert answer.returncode == 0, answer.stderr + cloud.logs()
+    assert_sound(tmp_path / "vase")
+    assert "inflate" in answer.stdout  # the closing table
+    for stage in ("reconstruct", "mesh", "succeeded"):
+        assert f"vase.png: {stage}" in answer.stderr
+
+
+def test_photos_of_the_same_name_get_folders_of_their_own_and_one_failure_fails_no_other(
+    cloud: Machine, photo: Path, tmp_path: Path
+) -> None:
+    twin = photo_of_a_vase(tmp_path / "vase.png")
+    text = tmp_path / "letter.png"
+    text.write_text("Dear reader")
+    out = tmp_path / "models"
+    answer = maquette("submit", "--data", cloud.data, "--out", out, *QUICK_FLAGS, photo, twin, text)
+    assert answer.returncode == 1
+    assert_sound(out / "vase")
+    assert_sound(out / "vase-2")
+    assert not (out / "letter").exists()
+    assert "letter.png failed: unsupported_image:" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_without_watching_submit_prints_the_job_and_returns(cloud: Machine, photo: Path) -> None:
+    answer = maquette("submit", "--no-watch", "--data", cloud.data, *QUICK_FLAGS, photo)
+    assert answer.returncode == 0, answer.stderr
+    job_id, name = answer.stdout.split()
+    assert name == "vase.png"
+    items = cloud.client("dynamodb").get_item(
+        TableName=cloud.running.environment["MAQUETTE_JOBS_TABLE"], Key={"job_id": {"S": job_id}}
+    )
+    assert items["Item"]["owner"] == {"S": "operator"}
+
+
+def test_the_exports_of_env_give_a_shell_and_plain_boto3_all_they_need(cloud: Machine) -> None:
+    script = (
+        "import boto3, os\n"
+        "bucket = os.environ['MAQUETTE_UPLOAD_BUCKET']\n"
+        "boto3.client('s3').put_object(Bucket=bucket, Key='elsewhere/hello', Body=b'hello')\n"
+        "print(boto3.client('s3').get_object(Bucket=bucket, Key='elsewhere/hello')['Body'].read().decode())\n"
+        "print(boto3.client('sqs').get_queue_attributes(QueueUrl=os.environ['MAQUETTE_JOB_QUEUE_URL'],\n"
+        "    AttributeNames=['QueueArn'])['Attributes']['QueueArn'])\n"
+    )
+    shell = (
+        f'eval "$({sys.executable} -m infra.cli env --data "$1")" && test -z "$MAQUETTE_SESSION_SECRET" '
+        f'&& {sys.executable} -c "$2"'
+    )
+    answer = subprocess.run(
+        ["/bin/sh", "-c", shell, "sh", str(cloud.data), script],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[0] == "hello"
+    assert ":sqs:" in answer.stdout.splitlines()[1]
+
+
+def test_the_demo_ends_well_only_with_every_artifact_sound(tmp_path: Path) -> None:
+    answer = maquette("demo", "--once", "--port", "0", "--out", tmp_path / "models")
+    assert answer.returncode == 0, answer.stderr
+    (folder, *_) = sorted((tmp_path / "models").iterdir())
+    for name in expected_names(30):
+        assert (folder / name).stat().st_size > 0, name
+        assert name in answer.stdout
+    assert json.loads((folder / "manifest.json").read_text())["mesh"]["watertight"] is True
+
+
+def test_without_a_running_cloud_submit_and_env_say_how_to_start_one(photo: Path, tmp_path: Path) -> None:
+    for arguments in (["submit", photo], ["env"]):
+        answer = maquette(*arguments, "--data", tmp_path / "nothing")
+        assert answer.returncode == 2
+        assert answer.stderr.startswith("not_running:")
+        assert "maquette up" in answer.stderr
+        assert answer.stdout == ""
+
+
+def test_an_option_out_of_bounds_is_told_before_anything_is_sent(photo: Path, tmp_path: Path) -> None:
+    answer = maquette("submit", "--views", "1", "--data", tmp_path / "nothing", photo)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("invalid_option: views must lie between 4 and 120")
+
+
+def test_run_passes_every_argument_on_to_the_pipeline(photo: Path, tmp_path: Path) -> None:
+    answer = maquette("run", photo, "--out", tmp_path, *QUICK_FLAGS)
+    assert answer.returncode == 0, answer.stderr
+    assert_sound(tmp_path / "vase")
+
+
+def test_run_help_is_that_of_the_pipeline() -> None:
+    answer = maquette("run", "--help")
+    assert answer.returncode == 0
+    assert "--matte-model" in answer.stdout
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert maquette("--version").stdout.strip() == f"maquette {version('maquette')}"
+
+
+def test_help_names_every_command() -> None:
+    answer = maquette("--help")
+    assert answer.returncode == 0
+    for name in ("up", "submit", "demo", "env", "run"):
+        assert f" {name} " in answer.stdout

@@ -140,7 +140,7 @@ def _owner(request: Request, settings: Settings) -> str:
 def _json(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise BadInput("The body must be a JSON object.")

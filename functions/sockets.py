@@ -63,7 +63,7 @@ def _answer(connection_id: str, body: str, settings: Settings) -> dict[str, Any]
 def _read(body: str) -> dict[str, Any]:
     try:
         message = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
         raise BadInput("A frame must be a JSON object with an action.")

@@ -25,6 +25,8 @@ RESEND_SECONDS = 1800.0
 #: A photo has this long to arrive after its upload link was made: the link's five minutes, and a slow line.
 UPLOAD_SECONDS = 3600.0
 
+_LONGEST_ID = 64
+
 _MINE = "#status = :running AND #attempt = :attempt"
 _UNCHANGED = "#seq = :seq AND #status = :status"
 
@@ -95,6 +97,8 @@ class JobTable:
 
     def get(self, job_id: str) -> Job:
         """The job as it is now (a consistent read). Raises :class:`NotFound`."""
+        if not (job_id.isascii() and 0 < len(job_id) <= _LONGEST_ID):
+            raise NotFound("There is no such job.")  # and DynamoDB would not even look for it
         key = {"job_id": {"S": job_id}}
         item = self._client.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")
         if item is None:

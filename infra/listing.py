@@ -79,5 +79,5 @@ def _start_key(cursor: str) -> dict[str, Any]:
     try:
         created_at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return to_dynamodb({"created_at": float(created_at), "job_id": str(job_id)})
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, ArithmeticError, RecursionError):
         raise BadInput("The cursor is not one that an earlier answer gave.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,6 +55,9 @@ def test_creating_a_job_again_leaves_the_one_that_is_there(table: JobTable, job:
 def test_a_job_that_is_nowhere_is_not_found(table: JobTable) -> None:
     with pytest.raises(NotFound):
         table.get("nobody")
+    for impossible in ("", "x" * 3000, "\ud800"):
+        with pytest.raises(NotFound):
+            table.get(impossible)
     with pytest.raises(NotFound):
         table.claim("nobody", "worker", lease_seconds=60, deadline_seconds=900)
 
@@ -238,7 +242,8 @@ def test_an_owners_jobs_come_newest_first_page_by_page_and_nobody_elses(
 
 
 def test_a_cursor_of_ones_own_making_is_refused(table: JobTable, job: Job) -> None:
-    for cursor in ("", "%%%", "bm90IGpzb24=", "WzEsMiwzXQ=="):
+    made = [base64.b64encode(text.encode()).decode() for text in ('[1e300,"x"]', '[NaN,"x"]', "[" * 99_999)]
+    for cursor in ("", "%%%", "bm90IGpzb24=", "WzEsMiwzXQ==", *made):
         with pytest.raises(BadInput):
             owned(table, "ann", cursor=cursor)
 

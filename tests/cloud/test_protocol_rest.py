@@ -1,0 +1,273 @@
+"""REST, called as API Gateway calls it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from functions import app
+from infra import storage
+from infra.clients import client
+from infra.job import Job
+from infra.options import Options
+from tests.cloud.conftest import Cloud
+
+Rest = Callable[..., tuple[int, dict[str, Any], dict[str, str]]]
+Use = Callable[..., None]
+
+
+@pytest.fixture
+def ann(rest: Rest) -> str:
+    return session(rest)
+
+
+@pytest.fixture
+def done(cloud: Cloud, rest: Rest, ann: str) -> Job:
+    """A succeeded job of ann's, with two files."""
+    _, body, _ = rest("POST", "/jobs", token=ann, body={"filename": "robot.png"})
+    waiting = cloud.table.get(body["job"]["job_id"])
+    cloud.table.photo_arrived(waiting, waiting.source)
+    claimed = cloud.table.claim(waiting.job_id, "worker", lease_seconds=60, deadline_seconds=900).job
+    prefix = storage.artifact_prefix(waiting.job_id, 1)
+    files = [{"name": name, "bytes": 5, "sha256": "0" * 64} for name in ("mesh.glb", "poster.webp")]
+    for name, content in (("mesh.glb", b"glTF!"), ("poster.webp", b"RIFF!")):
+        client("s3").put_object(Bucket=cloud.settings.artifact_bucket, Key=prefix + name, Body=content)
+    manifest = json.dumps({"files": files}).encode()
+    client("s3").put_object(Bucket=cloud.settings.artifact_bucket, Key=prefix + "manifest.json", Body=manifest)
+    return cloud.table.succeed(claimed, manifest_key=prefix + "manifest.json", engine="inflate", timings={})
+
+
+def session(rest: Rest) -> str:
+    status, body, _ = rest("POST", "/sessions")
+    assert status == 201
+    return str(body["token"])
+
+
+def refused(answer: tuple[int, dict[str, Any], dict[str, str]]) -> tuple[int, str]:
+    """Status and code of a refusal, whose body must have the one form errors have."""
+    status, body, headers = answer
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message"}
+    assert body["error"]["message"]
+    assert headers["Content-Type"] == "application/json"
+    return status, body["error"]["code"]
+
+
+def test_a_photo_goes_from_announcement_to_queue(cloud: Cloud, rest: Rest, ann: str) -> None:
+    given = {"filename": "robot.png", "options": {"resolution": 64}}
+    status, body, _ = rest("POST", "/jobs", token=ann, body=given)
+    assert (status, body["job"]["status"], body["job"]["options"]["resolution"]) == (201, "awaiting_upload", 64)
+    job = cloud.table.get(body["job"]["job_id"])
+
+    answer = httpx.post(
+        body["upload"]["url"],
+        data=body["upload"]["fields"],
+        files={"file": ("robot.png", b"12345", "image/png")},
+    )
+    assert answer.is_success
+    stored = client("s3").get_object(Bucket=cloud.settings.upload_bucket, Key=job.source.key)
+    assert (stored["Body"].read(), stored["ContentType"]) == (b"12345", "image/png")
+
+    thing = {"key": job.source.key, "size": 5, "eTag": "x"}
+    app.on_upload({"Records": [{"s3": {"bucket": {"name": job.source.bucket}, "object": thing}}]}, None)
+    status, body, _ = rest("GET", "/jobs/{job_id}", token=ann, job_id=job.job_id)
+    assert (status, body["job"]["status"]) == (200, "queued")
+
+
+def test_the_form_fixes_key_type_and_size_and_ends_soon(cloud: Cloud, rest: Rest, ann: str) -> None:
+    _, body, _ = rest("POST", "/jobs", token=ann, body={"filename": "../../e vil/${filename}.JPG"})
+    fields = body["upload"]["fields"]
+    job_id = body["job"]["job_id"]
+    assert fields["key"] == f"uploads/{job_id}/__filename_.JPG"
+    import base64
+    from datetime import UTC, datetime
+
+    policy = json.loads(base64.b64decode(fields["policy"]))
+    conditions = policy["conditions"]
+    assert {"key": fields["key"]} in conditions
+    assert {"bucket": cloud.settings.upload_bucket} in conditions
+    assert {"Content-Type": "image/jpeg"} in conditions
+    assert ["content-length-range", 1, storage.MAX_PHOTO_BYTES] in conditions
+    remaining = datetime.fromisoformat(policy["expiration"]) - datetime.now(UTC)
+    assert 0 < remaining.total_seconds() <= 300
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("", "bad_input"),
+        ("{", "bad_input"),
+        ("[]", "bad_input"),
+        ("[" * 99_999, "bad_input"),
+        ({}, "bad_input"),
+        ({"filename": 7}, "bad_input"),
+        ({"filename": "  "}, "bad_input"),
+        ({"filename": "a.png", "owner": "operator"}, "bad_input"),
+        ({"filename": "a.png", "key": "inbox/a.png"}, "bad_input"),
+        ({"filename": "a.svg"}, "invalid_option"),
+        ({"filename": "a"}, "invalid_option"),
+        ({"filename": "a.png", "content_type": "text/html"}, "invalid_option"),
+        ({"filename": "a.png", "content_type": ["image/png"]}, "invalid_option"),
+        ({"filename": "a.png", "options": {"resolution": 9999}}, "invalid_option"),
+        ({"filename": "a.png", "options": {"nonsense": 1}}, "invalid_option"),
+        ({"filename": "a.png", "options": [1]}, "invalid_option"),
+    ],
+)
+def test_an_announcement_that_makes_no_sense_makes_no_job(
+    cloud: Cloud, rest: Rest, ann: str, body: Any, code: str
+) -> None:
+    assert refused(rest("POST", "/jobs", token=ann, body=body)) == (400, code)
+    assert cloud.jobs() == []
+
+
+def test_jobs_are_listed_newest_first_with_a_cursor(cloud: Cloud, rest: Rest, ann: str) -> None:
+    made = [
+        rest("POST", "/jobs", token=ann, body={"filename": f"{n}.png"})[1]["job"]["job_id"] for n in range(3)
+    ]
+    _, first, _ = rest("GET", "/jobs", token=ann, query={"limit": "2"})
+    _, second, _ = rest("GET", "/jobs", token=ann, query={"limit": "2", "cursor": first["cursor"]})
+    assert [job["job_id"] for job in first["jobs"] + second["jobs"]] == made[::-1]
+    assert second["cursor"] is None
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "0"}, {"limit": "101"}, {"limit": "-1"}, {"limit": "²"}, {"cursor": "x"}]
+)
+def test_a_list_that_cannot_be_given_is_refused(rest: Rest, ann: str, query: dict[str, str]) -> None:
+    assert refused(rest("GET", "/jobs", token=ann, query=query)) == (400, "bad_input")
+
+
+def test_artifacts_come_with_what_the_manifest_says_and_a_link_that_works(
+    rest: Rest, ann: str, done: Job
+) -> None:
+    status, body, headers = rest("GET", "/jobs/{job_id}/artifacts", token=ann, job_id=done.job_id)
+    assert status == 200
+    assert headers["Cache-Control"] == "no-store"
+    assert [(entry["name"], entry.get("bytes")) for entry in body["artifacts"]] == [
+        ("mesh.glb", 5),
+        ("poster.webp", 5),
+        ("manifest.json", None),
+    ]
+    answer = httpx.get(body["artifacts"][0]["url"])
+    assert answer.content == b"glTF!"
+    assert answer.headers["Content-Type"] == "model/gltf-binary"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="mesh.glb"'
+
+
+def test_one_artifact_is_a_redirect_to_a_short_lived_link(rest: Rest, ann: str, done: Job) -> None:
+    where = {"job_id": done.job_id, "name": "poster.webp"}
+    status, body, headers = rest("GET", "/jobs/{job_id}/artifacts/{name}", token=ann, **where)
+    assert (status, headers["Location"]) == (302, body["url"])
+    link = parse_qs(urlsplit(headers["Location"]).query)
+    assert int(link["X-Amz-Expires"][0]) <= 900
+    assert httpx.get(headers["Location"]).content == b"RIFF!"
+
+
+@pytest.mark.parametrize(
+    "name", ["input.png", "../manifest.json", "..%2F1%2Fmesh.glb", "", "mesh.glb/", "MESH.GLB"]
+)
+def test_only_files_of_the_manifest_can_be_had(rest: Rest, ann: str, done: Job, name: str) -> None:
+    answer = rest("GET", "/jobs/{job_id}/artifacts/{name}", token=ann, job_id=done.job_id, name=name)
+    assert refused(answer) == (404, "not_found")
+
+
+def test_a_job_that_has_not_succeeded_has_no_artifacts(cloud: Cloud, rest: Rest, ann: str) -> None:
+    _, body, _ = rest("POST", "/jobs", token=ann, body={"filename": "a.png"})
+    answer = rest("GET", "/jobs/{job_id}/artifacts", token=ann, job_id=body["job"]["job_id"])
+    assert refused(answer) == (404, "not_found")
+
+
+OWNED = ["/jobs/{job_id}", "/jobs/{job_id}/artifacts", "/jobs/{job_id}/artifacts/{name}"]
+
+
+@pytest.mark.parametrize("resource", OWNED)
+def test_what_is_someone_elses_looks_exactly_like_what_is_not_there(
+    rest: Rest, done: Job, resource: str
+) -> None:
+    bea = session(rest)
+    theirs = rest("GET", resource, token=bea, job_id=done.job_id, name="mesh.glb")
+    nobodys = rest("GET", resource, token=bea, job_id=str(uuid.uuid4()), name="mesh.glb")
+    assert refused(theirs) == refused(nobodys) == (404, "not_found")
+    assert theirs[1]["error"]["message"].split()[:4] == nobodys[1]["error"]["message"].split()[:4]
+
+
+def test_nobody_sees_anothers_jobs_in_the_list(cloud: Cloud, rest: Rest, done: Job) -> None:
+    cloud.queued("dropped")
+    _, body, _ = rest("GET", "/jobs", token=session(rest))
+    assert body == {"jobs": [], "cursor": None}
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic abc", "Bearer abc.def.ghi"])
+@pytest.mark.parametrize(
+    ("method", "resource"), [("POST", "/jobs"), ("GET", "/jobs"), *(("GET", path) for path in OWNED)]
+)
+def test_without_a_session_nothing_is_answered(
+    rest: Rest, method: str, resource: str, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    answer = rest(method, resource, headers=headers, body={"filename": "a.png"}, job_id="x", name="y")
+    assert refused(answer) == (401, "unauthorized")
+
+
+def test_an_ordinary_session_is_nobody_in_particular(cloud: Cloud, rest: Rest) -> None:
+    for _ in range(2):
+        rest("POST", "/jobs", token=session(rest), body={"filename": "a.png"})
+    owners = {job.owner for job in cloud.jobs()}
+    assert len(owners) == 2
+    assert "operator" not in owners
+
+
+def test_on_a_machine_of_ones_own_every_session_sees_the_drop_folder(
+    cloud: Cloud, rest: Rest, use_environment: Use
+) -> None:
+    use_environment(MAQUETTE_OPEN_SESSIONS="operator")
+    dropped = cloud.queued("dropped")
+    _, body, _ = rest("GET", "/jobs", token=session(rest))
+    assert body["jobs"] == [dropped.as_public()]
+
+
+def test_the_session_key_may_lie_in_secrets_manager(
+    cloud: Cloud, rest: Rest, monkeypatch: pytest.MonkeyPatch, use_environment: Use
+) -> None:
+    arn = client("secretsmanager").create_secret(Name="key", SecretString="a stored key that is long enough")[
+        "ARN"
+    ]
+    monkeypatch.delenv("MAQUETTE_SESSION_SECRET")
+    use_environment(MAQUETTE_SESSION_SECRET_ARN=arn)
+    assert rest("GET", "/jobs", token=session(rest))[0] == 200
+
+
+@pytest.mark.parametrize("origin", [None, "https://maquette.example"])
+def test_exactly_one_other_origin_may_read_answers(
+    rest: Rest, use_environment: Use, origin: str | None
+) -> None:
+    if origin:
+        use_environment(MAQUETTE_SITE_ORIGIN=origin)
+    for answer in (rest("POST", "/sessions"), rest("GET", "/jobs"), rest("DELETE", "/jobs")):
+        assert answer[2].get("Access-Control-Allow-Origin") == origin
+
+
+def test_refusals_of_the_framework_have_the_same_form(rest: Rest, ann: str) -> None:
+    assert refused(rest("DELETE", "/jobs", token=ann))[0] == 405
+    plain = rest("POST", "/jobs", token=ann, body="a=b", headers={"Content-Type": "text/plain"})
+    assert refused(plain)[0] == 415
+
+
+def test_a_defect_of_ours_is_said_without_its_trace(rest: Rest, ann: str, use_environment: Use) -> None:
+    use_environment(MAQUETTE_JOBS_TABLE="not-there")
+    answer = rest("GET", "/jobs", token=ann)
+    assert refused(answer) == (500, "internal_error")
+    assert "not-there" not in json.dumps(answer[1])
+
+
+def test_options_come_back_whole_and_the_same_at_every_reading(cloud: Cloud, rest: Rest, ann: str) -> None:
+    _, created, _ = rest("POST", "/jobs", token=ann, body={"filename": "a.png", "options": {"views": 8}})
+    _, read, _ = rest("GET", "/jobs/{job_id}", token=ann, job_id=created["job"]["job_id"])
+    assert read["job"] == created["job"]
+    assert read["job"]["options"] == Options(views=8).as_dict()

@@ -1,0 +1,237 @@
+"""template.yaml by its structure: what linters do not see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from functions.app import app
+from infra.job import MAX_ATTEMPTS, RETENTION_SECONDS
+from infra.local.template import TEMPLATE, load
+
+Resources = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def resources() -> Resources:
+    return dict(load(TEMPLATE, region="eu-central-1")["Resources"])
+
+
+def of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
+    """Properties of every resource of a type; there is at least one."""
+    found = {name: thing["Properties"] for name, thing in resources.items() if thing["Type"] == kind}
+    assert found, f"the template has no {kind}"
+    return found
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """Logical ids, and other names, that a value refers to."""
+    if isinstance(value, list):
+        for item in value:
+            yield from names_in(item)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "Ref":
+                yield item
+            elif key == "Fn::GetAtt":
+                yield item[0] if isinstance(item, list) else item.split(".")[0]
+            elif key == "Fn::Sub":
+                text = item if isinstance(item, str) else item[0]
+                yield from (found.split(".")[0] for found in re.findall(r"\$\{([^!}]+)\}", text))
+                yield from names_in(item)
+            else:
+                yield from names_in(item)
+
+
+def order_of_creation(resources: Resources) -> list[str]:
+    graph = {}
+    for name, thing in resources.items():
+        waits_for = thing.get("DependsOn", [])
+        waits_for = [waits_for] if isinstance(waits_for, str) else waits_for
+        graph[name] = {*waits_for, *names_in(thing.get("Properties", {}))} & set(resources)
+    return list(TopologicalSorter(graph).static_order())
+
+
+def statements(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, role in of_type(resources, "AWS::IAM::Role").items():
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    action = statement["Action"]
+    return [action] if isinstance(action, str) else action
+
+
+def test_every_handler_can_be_imported_and_called(resources: Resources) -> None:
+    handlers = {name: given["Handler"] for name, given in of_type(resources, "AWS::Lambda::Function").items()}
+    assert len(set(handlers.values())) == len(handlers)
+    for handler in handlers.values():
+        module, _, name = handler.rpartition(".")
+        assert callable(getattr(import_module(module), name))
+
+
+def test_the_paths_of_the_rest_api_are_the_routes_of_the_app(resources: Resources) -> None:
+    (api,) = of_type(resources, "AWS::ApiGateway::RestApi").values()
+    declared = {
+        (method.upper(), path)
+        for path, methods in api["Body"]["paths"].items()
+        for method in methods
+        if method != "options"
+    }
+    assert declared == {(method, path) for path, methods in app.routes.items() for method in methods}
+    assert all("options" in methods for methods in api["Body"]["paths"].values()), "browsers ask first"
+
+
+def test_every_route_of_the_socket_leads_to_a_function(resources: Resources) -> None:
+    routes = of_type(resources, "AWS::ApiGatewayV2::Route")
+    assert {route["RouteKey"] for route in routes.values()} == {
+        "$connect",
+        "$disconnect",
+        "$default",
+        "subscribe",
+        "ping",
+    }
+    assert {str(list(names_in(route["Target"]))) for route in routes.values()} == {"['SocketIntegration']"}
+
+
+def test_no_resource_waits_for_itself(resources: Resources) -> None:
+    order = order_of_creation(resources)
+    assert order.index("OnUploadFunction") < order.index("UploadBucket"), "the bucket names the function"
+
+
+def test_the_search_for_cycles_finds_one(resources: Resources) -> None:
+    # The obvious way to write it, which neither cfn-lint nor sam validate objects to.
+    function = resources["OnUploadFunction"]
+    properties = function["Properties"] | {"Environment": {"Variables": {"BUCKET": {"Ref": "UploadBucket"}}}}
+    with pytest.raises(CycleError):
+        order_of_creation(resources | {"OnUploadFunction": function | {"Properties": properties}})
+
+
+def test_every_queue_sets_aside_what_it_cannot_deliver(resources: Resources) -> None:
+    queues = of_type(resources, "AWS::SQS::Queue")
+    dead_ends = {"JobDeadLetterQueue", "FailedEventQueue"}
+    for name, queue in queues.items():
+        if name in dead_ends:
+            assert queue["MessageRetentionPeriod"] == 1209600, "the longest there is"
+            continue
+        (target,) = names_in(queue["RedrivePolicy"]["deadLetterTargetArn"])
+        assert target in dead_ends
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_ATTEMPTS >= 3
+        assert queues[target]["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+
+
+def test_every_event_that_cannot_be_handled_is_set_aside(resources: Resources) -> None:
+    (mapping,) = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    assert list(names_in(mapping["DestinationConfig"])) == ["FailedEventQueue"]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"]
+    assert 0 < mapping["MaximumRetryAttempts"] <= 10
+    assert 0 < mapping["MaximumRecordAgeInSeconds"] <= 24 * 3600
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    invocations = of_type(resources, "AWS::Lambda::EventInvokeConfig").values()
+    by_function = {next(names_in(given["FunctionName"])): given for given in invocations}
+    assert list(names_in(by_function["OnUploadFunction"]["DestinationConfig"])) == ["FailedEventQueue"]
+
+
+def test_buckets_are_private_encrypted_and_forgetful(resources: Resources) -> None:
+    for bucket in of_type(resources, "AWS::S3::Bucket").values():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms")
+        (lifecycle,) = bucket["LifecycleConfiguration"]["Rules"]
+        assert lifecycle["Status"] == "Enabled"
+        assert lifecycle["ExpirationInDays"] * 24 * 3600 == RETENTION_SECONDS, "files leave with their records"
+        for rule in bucket["CorsConfiguration"]["CorsRules"]:
+            assert rule["AllowedOrigins"] == [{"Ref": "SiteOrigin"}]
+
+
+def test_only_uploads_make_events(resources: Resources) -> None:
+    buckets = of_type(resources, "AWS::S3::Bucket")
+    assert [name for name, given in buckets.items() if "NotificationConfiguration" in given] == ["UploadBucket"]
+    notifications = buckets["UploadBucket"]["NotificationConfiguration"]["LambdaConfigurations"]
+    prefixes = [rule["Value"] for given in notifications for rule in given["Filter"]["S3Key"]["Rules"]]
+    assert sorted(prefixes) == ["inbox/", "uploads/"]
+    assert {given["Event"] for given in notifications} == {"s3:ObjectCreated:*"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy_kind", "named_by"),
+    [
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket"),
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues"),
+    ],
+)
+def test_buckets_and_queues_refuse_connections_that_are_not_encrypted(
+    resources: Resources, kind: str, policy_kind: str, named_by: str
+) -> None:
+    refusing = set()
+    for policy in of_type(resources, policy_kind).values():
+        (target,) = names_in(policy[named_by])
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if (
+                statement["Effect"] == "Deny"
+                and statement["Principal"] == "*"
+                and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            ):
+                assert set(names_in(statement["Resource"])) == {target}
+                refusing.add(target)
+    assert refusing == set(of_type(resources, kind))
+
+
+def test_tables_can_be_restored_and_forget(resources: Resources) -> None:
+    for table in of_type(resources, "AWS::DynamoDB::Table").values():
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["SSESpecification"]["SSEEnabled"]
+
+
+def test_every_function_has_a_role_of_its_own(resources: Resources) -> None:
+    functions = of_type(resources, "AWS::Lambda::Function")
+    roles = [name for given in functions.values() for name in names_in(given["Role"])]
+    assert len(roles) == len(set(roles)) == len(functions)
+
+
+def test_every_function_logs_where_logs_end_some_day(resources: Resources) -> None:
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    assert all(1 <= group["RetentionInDays"] <= 365 for group in groups.values())
+    functions = of_type(resources, "AWS::Lambda::Function").values()
+    used = [name for given in functions for name in names_in(given["LoggingConfig"]["LogGroup"])]
+    assert sorted(used) == sorted(groups)
+
+
+def test_no_policy_has_a_wildcard_for_action_or_resource(resources: Resources) -> None:
+    seen = list(statements(resources))
+    assert seen
+    for role, statement in seen:
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in actions(statement) if "*" in action], role
+        assert statement["Resource"] != "*", role
+
+
+def test_only_services_that_name_their_source_may_call_a_function(resources: Resources) -> None:
+    for name, permission in of_type(resources, "AWS::Lambda::Permission").items():
+        assert permission.get("SourceArn"), name
+        assert permission["Action"] == "lambda:InvokeFunction"
+
+
+def test_no_function_may_delete_photos_or_results(resources: Resources) -> None:
+    allowed = {action for _, statement in statements(resources) for action in actions(statement)}
+    assert not {action for action in allowed if action.startswith("s3:Delete")}
+    assert "s3:PutObject" in allowed
+
+
+def test_the_template_holds_no_secret(resources: Resources) -> None:
+    (secret,) = of_type(resources, "AWS::SecretsManager::Secret").values()
+    assert "SecretString" not in secret
+    assert secret["GenerateSecretString"]["PasswordLength"] >= 32
+    for given in of_type(resources, "AWS::Lambda::Function").values():
+        assert "MAQUETTE_SESSION_SECRET" not in given["Environment"]["Variables"]

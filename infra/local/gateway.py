@@ -7,6 +7,7 @@ import socket
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
@@ -81,12 +82,19 @@ class Gateway:
     """The HTTP server, in a thread with an event loop of its own."""
 
     def __init__(
-        self, address: Address, triggers: Triggers, functions: Functions, *, endpoint_url: str
+        self,
+        address: Address,
+        triggers: Triggers,
+        functions: Functions,
+        *,
+        endpoint_url: str,
+        site_folder: Path = site.SITE,
     ) -> None:
         self._address = address
         self._triggers = triggers
         self._functions = functions
         self._endpoint_url = endpoint_url
+        self._site_folder = site_folder
         self._started: Future[None] = Future()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -124,6 +132,7 @@ class Gateway:
             url=self._address.url,
             socket_url=self._address.socket_url,
             endpoint_url=self._endpoint_url,
+            folder=self._site_folder,
         )
         # No access log: the addresses of sockets carry tokens.
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)

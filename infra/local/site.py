@@ -32,7 +32,7 @@ PAGE = """<!doctype html>
 
 
 def add_routes(
-    router: web.UrlDispatcher, *, url: str, socket_url: str, endpoint_url: str, folder: Path = SITE
+    router: web.UrlDispatcher, *, url: str, socket_url: str, endpoint_url: str, folder: Path
 ) -> None:
     """Serve the files of ``folder``, ``index.html`` at the root."""
 

@@ -77,14 +77,17 @@ class Sockets:
         if status >= 400:
             # API Gateway tells a refused client 401 or 403 alone, and 5xx for a failed function.
             return web.json_response({"message": "Forbidden"}, status=status)
-        writer = asyncio.create_task(self._write(connection))
+        # Before the client knows that it is connected: it may ask for an answer at once. Frames wait meanwhile.
+        self._open[connection.id] = connection
+        writer: asyncio.Task[None] | None = None
         try:
             await socket.prepare(request)
-            self._open[connection.id] = connection
+            writer = asyncio.create_task(self._write(connection))
             await self._read(connection)
         finally:
             self._open.pop(connection.id, None)
-            writer.cancel()
+            if writer is not None:
+                writer.cancel()
             await self._call(connection, "$disconnect", "DISCONNECT")
         return socket
 

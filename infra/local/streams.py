@@ -83,21 +83,26 @@ class StreamDispatcher(Background):
         return not self._patterns or any(matches(pattern, record) for pattern in self._patterns)
 
     def _deliver(self, records: list[dict[str, Any]]) -> None:
-        size, failures = len(records), 0
+        size = len(records)  # of the next batch
+        failures = 0  # of the first record, as far as it can be known
         while records and not self.stopping.is_set():
             failed_at, error = self._call(records[:size])
+            done = len(records[:size]) if failed_at is None else failed_at
+            if done:
+                records, failures = records[done:], 0
+                size = len(records)
             if failed_at is None:
-                records, size, failures = records[size:], len(records), 0
                 continue
-            if failed_at > 0:  # those before it are done
-                records, failures = records[failed_at:], 0
+            if error is not None and size > 1:  # any of them may have raised it: look closer
+                size = size // 2
+                continue
             failures += 1
             if failures > self._trigger.retries:
                 self._keep(records[0], error, failures)
-                records, size, failures = records[1:], len(records), 0
-                continue
-            size = max(size // 2, 1) if error else size
-            self.stopping.wait(min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE))
+                records, failures = records[1:], 0
+                size = len(records)
+            else:
+                self.stopping.wait(min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE))
 
     def _call(self, records: list[dict[str, Any]]) -> tuple[int | None, Exception | None]:
         """The position of the first record that failed, None when none did, and what was raised."""

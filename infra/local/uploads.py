@@ -19,7 +19,7 @@ from infra.local.triggers import UploadTrigger
 log = logging.getLogger(__name__)
 
 #: seconds that one receive waits for a message
-POLL_SECONDS = 5
+POLL_SECONDS = 2
 #: seconds that a message stays hidden while the function works on it
 VISIBILITY_SECONDS = 120
 #: seconds before the first repetition; each later one waits twice as long (Lambda: one minute, then two)

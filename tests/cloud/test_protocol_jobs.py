@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -62,27 +62,30 @@ def test_a_job_that_is_nowhere_is_not_found(table: JobTable) -> None:
         table.claim("nobody", "worker", lease_seconds=60, deadline_seconds=900)
 
 
-def test_of_many_workers_that_claim_at_once_exactly_one_is_granted(table: JobTable, job: Job) -> None:
-    def try_claim(name: int) -> bool:
-        return table.claim("job", f"worker {name}", lease_seconds=60, deadline_seconds=900).granted
+def test_of_many_workers_that_claim_exactly_one_is_granted(table: JobTable, job: Job, clock: Clock) -> None:
+    for attempt in (1, 2):
+        granted = [
+            table.claim("job", f"worker {number}", lease_seconds=60, deadline_seconds=900).granted
+            for number in range(8)
+        ]
+        assert granted == [True] + 7 * [False]
+        assert table.get("job").attempt == attempt
+        clock.advance(61)
 
-    with ThreadPoolExecutor(8) as pool:
-        granted = list(pool.map(try_claim, range(16)))
-    assert granted.count(True) == 1
-    assert table.get("job").attempt == 1
 
-
-def test_of_many_workers_that_see_a_lease_expire_exactly_one_is_granted(
-    table: JobTable, job: Job, clock: Clock
+def test_a_claim_is_a_single_conditional_write_so_no_other_can_come_between(
+    table: JobTable, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    dynamodb, calls = client("dynamodb"), []
+    send = dynamodb._make_api_call
+
+    def note(operation: str, given: dict[str, Any]) -> Any:
+        calls.append((operation, "ConditionExpression" in given))
+        return send(operation, given)
+
+    monkeypatch.setattr(dynamodb, "_make_api_call", note)
     claim(table)
-    clock.advance(61)
-    with ThreadPoolExecutor(8) as pool:
-        claims = list(
-            pool.map(lambda n: table.claim("job", str(n), lease_seconds=60, deadline_seconds=900), range(8))
-        )
-    assert [c.granted for c in claims].count(True) == 1
-    assert table.get("job").attempt == 2
+    assert calls == [("UpdateItem", True)]
 
 
 def test_a_live_lease_keeps_others_out_and_says_until_when(table: JobTable, job: Job, clock: Clock) -> None:

@@ -88,11 +88,16 @@ class Cloud:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
+    def visible_messages(self) -> int:
+        return self._count("ApproximateNumberOfMessages")
+
     def hidden_messages(self) -> int:
-        answer = client("sqs").get_queue_attributes(
-            QueueUrl=self.settings.job_queue_url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
-        )
-        return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+        return self._count("ApproximateNumberOfMessagesNotVisible")
+
+    def _count(self, attribute: str) -> int:
+        url = self.settings.job_queue_url
+        answer = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])
+        return int(answer["Attributes"][attribute])
 
     def drop(self, key: str, body: bytes = b"photo", metadata: dict[str, str] | None = None) -> dict[str, Any]:
         """Put an object; returns the S3 event's record of it."""

@@ -113,6 +113,17 @@ class TestARunThatEndsWell:
         body = client("s3").get_object(Bucket=cloud.settings.artifact_bucket, Key=key)["Body"].read()
         assert body == b"firstmesh.obj"
 
+    def test_keeps_its_message_hidden_however_much_longer_than_its_lease_it_takes(self, cloud: Cloud) -> None:
+        waiting(cloud)
+        thread = threading.Thread(target=worker(cloud, stand_in.slow, lease=0.5).serve_one)
+        thread.start()
+        until(lambda: cloud.hidden_messages() == 1)
+        while thread.is_alive():
+            assert cloud.visible_messages() == 0
+            time.sleep(0.05)
+        thread.join()
+        assert cloud.table.get("job").status == "succeeded"
+
     def test_stays_claimed_however_much_longer_than_its_lease_it_takes(self, cloud: Cloud) -> None:
         waiting(cloud)
         lease = 1.0  # a third of what the run takes

@@ -187,9 +187,11 @@ def frame(photo: Photo, alpha: NDArray[np.float32], foreground_ratio: float = 0.
         shrinking = size < side
         filtering = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
         premultiplied = np.asarray(cv2.resize(premultiplied, (size, size), interpolation=filtering), np.float32)
-    framed_alpha = np.clip(premultiplied[..., 3], 0, 1)
-    rgb = np.clip(premultiplied[..., :3], 0, framed_alpha[..., None]) + GREY * (1 - framed_alpha[..., None])
-    return Frame(rgb=rgb.astype(np.float32), alpha=framed_alpha, cut=_cut_sides(visible))
+    framed_alpha = np.clip(premultiplied[..., 3:], 0, 1)
+    # where the cubic filter overshoots, colour and alpha do so alike: cut colour back by what alpha was cut
+    cut_back = framed_alpha / np.maximum(premultiplied[..., 3:], 1e-4)
+    rgb = np.clip(premultiplied[..., :3] * cut_back, 0, framed_alpha) + GREY * (1 - framed_alpha)
+    return Frame(rgb=rgb.astype(np.float32), alpha=framed_alpha[..., 0].copy(), cut=_cut_sides(visible))
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -123,9 +123,11 @@ def _stranger(data: bytes) -> str:
     if data[:4] == b"RIFF":
         return "a video or sound file"
     head = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "a web page (HTML)"
     if b"<svg" in head:
         return "an SVG drawing"
-    if head.startswith((b"<!doctype html", b"<html")) or b"<html" in head:
+    if b"<html" in head:
         return "a web page (HTML)"
     if head.startswith(b"<?xml"):
         return "an XML document"

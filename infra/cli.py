@@ -13,8 +13,8 @@ from infra.errors import MaquetteError
 from infra.options import OPTION_NAMES, Options
 
 try:
+    import rich  # noqa: F401
     import typer
-    from rich.console import Console
 except ModuleNotFoundError as missing:  # the functions' installation has no need of a command line
     sys.exit(
         f"missing_dependency: the package {missing.name} is missing. Run 'make setup' in the checkout, "
@@ -75,7 +75,9 @@ def up(
 
 @application.command()
 def submit(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO…", help="Photos.", exists=True, dir_okay=False)],
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO…", help="Photos.", exists=True, dir_okay=False)
+    ],
     watch: Annotated[bool, typer.Option(help="Follow the jobs and download the results.")] = True,
     out: Out = Path("out"),
     via: Annotated[Via, typer.Option(help="The drop folder, or an upload through REST.")] = "inbox",
@@ -176,8 +178,9 @@ def main() -> None:
     try:
         application()
     except MaquetteError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]{error.code}[/]:", end=" ")
-        Console(stderr=True, highlight=False).print(error.message, markup=False)
+        from infra.commands.console import show_error
+
+        show_error(error)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -36,7 +36,7 @@ def require(*extras: str) -> None:
 
 def show_error(error: MaquetteError) -> None:
     """One red sentence with its code."""
-    console.print(f"[bold red]{error.code}[/]: {_escaped(error.message)}")
+    console.print(f"[bold red]{error.code}[/]: {_escaped(error.message)}", soft_wrap=True)
 
 
 def size_text(size: int) -> str:

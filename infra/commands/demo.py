@@ -74,7 +74,7 @@ def _submit_to(
 ) -> list[Outcome]:
     def check() -> None:
         if interrupted:
-            raise MachineError("Interrupted.")
+            raise KeyboardInterrupt
         if cloud is not None:
             cloud.check()
             tell_complaints(cloud)
@@ -111,11 +111,13 @@ def _print_files(outcome: Outcome) -> None:
     table.add_column("file")
     table.add_column("size", justify="right")
     table.add_column("SHA-256")
-    sizes = {entry["name"]: entry for entry in outcome.manifest["files"]}
+    hashes = {entry["name"]: entry["sha256"] for entry in outcome.manifest["files"]}
+    views = [path for path in outcome.files if path.name.startswith("render_")]
     for path in outcome.files:
-        table.add_row(
-            path.name, size_text(path.stat().st_size), sizes.get(path.name, {}).get("sha256", "")[:16]
-        )
+        if path not in views:
+            table.add_row(path.name, size_text(path.stat().st_size), hashes.get(path.name, "")[:16])
+    orbit = sum(path.stat().st_size for path in views)
+    table.add_row(f"{views[0].name} … {views[-1].name}", size_text(orbit), f"({len(views)} views)")
     output.print(table)
 
 

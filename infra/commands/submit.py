@@ -95,15 +95,16 @@ async def _submit_all(
     async with Service(running.url, running.socket_url) as service:
         place = _place(running, service, via)
         with bars:
-            work = asyncio.gather(*(_submit_one(service, place, o, options, bars) for o in outcomes))
-            while not work.done():
-                await asyncio.wait([work], timeout=0.5)
-                try:
+            work = [asyncio.create_task(_submit_one(service, place, o, options, bars)) for o in outcomes]
+            try:
+                while not all(task.done() for task in work):
+                    await asyncio.wait(work, timeout=0.5)
                     check()
-                except MaquetteError:
-                    work.cancel()
-                    raise
-            await work
+                await asyncio.gather(*work)  # raises what any of them has raised
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.gather(*work, return_exceptions=True)
 
 
 def _place(running: Running, service: Service, via: Via) -> Callable[[Path, Mapping[str, Any]], Any]:

@@ -29,7 +29,7 @@ from infra.errors import BadConfiguration, MachineError, MissingDependency
 from infra.local import resources
 from infra.local.background import Background
 from infra.local.clock import Clock
-from infra.local.endpoint import DUMMY_KEY, Endpoint
+from infra.local.endpoint import DUMMY_KEY, Endpoint, adopt
 from infra.local.gateway import Address, Gateway, bind
 from infra.local.invoke import Functions, load
 from infra.local.moto import MotoServer
@@ -94,10 +94,11 @@ class Cloud:
         parts.callback(self.folder.release)
         _log_to(self.folder.logs / "cloud.log", parts)
 
+        adopt({})
         endpoint = self._endpoint(address, parts)
         created = resources.create(endpoint, parameters={"SiteOrigin": address.url})
         environment = self._environment(created, address)
-        os.environ.update(environment)
+        adopt(environment)
         functions = Functions()
         parts.callback(functions.stop)
         _import_handlers(created)

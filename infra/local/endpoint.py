@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 #: moto's and LocalStack's own; any value does
 DUMMY_KEY = "test"
+
+
+#: what leads boto3 to other accounts or endpoints, whatever the variables of :meth:`Endpoint.environment` say
+LEADING_ELSEWHERE = (
+    "AWS_DEFAULT_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+)
+
+
+def leading_elsewhere() -> list[str]:
+    """Variables of this process that lead boto3 away from here, those of single services included."""
+    return [name for name in os.environ if name in LEADING_ELSEWHERE or name.startswith("AWS_ENDPOINT_URL_")]
+
+
+def adopt(environment: Mapping[str, str]) -> None:
+    """Make ``environment`` this process's, and leave no way from here to a real account."""
+    for name in leading_elsewhere():
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 @dataclass(frozen=True)

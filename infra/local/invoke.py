@@ -63,10 +63,10 @@ class Functions:
         return self.submit(path, event).result()
 
     def stop(self) -> None:
-        """Drop the calls that have not begun."""
+        """Drop the calls that have not begun, wait for those that have."""
         with self._lock:
             for executor in self._executors.values():
-                executor.shutdown(wait=False, cancel_futures=True)
+                executor.shutdown(wait=True, cancel_futures=True)
 
     def _call(self, path: str, event: Any) -> Any:
         self.activity.set()

@@ -109,7 +109,8 @@ class StreamDispatcher(Background):
         try:
             answer = self._functions.invoke(self._trigger.handler, {"Records": records})
         except Exception as error:
-            log.exception("%s failed on %d changes", self._trigger.handler, len(records))
+            if not self.stopping.is_set():
+                log.exception("%s failed on %d changes", self._trigger.handler, len(records))
             return 0, error
         if not self._trigger.reports_item_failures:
             return None, None

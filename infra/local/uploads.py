@@ -54,6 +54,8 @@ class UploadDispatcher(Background):
             try:
                 self._functions.invoke(self._trigger.handler, event)
             except Exception as error:
+                if self.stopping.is_set():
+                    return  # not its fault: the message stays where it is
                 calls = int(message["Attributes"]["ApproximateReceiveCount"])
                 log.exception("%s failed on an S3 event (call %d)", self._trigger.handler, calls)
                 if calls <= self._trigger.retries:

@@ -52,10 +52,14 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, "COLUMNS": "120", **more}
 
 
-def maquette(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def maquette(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=clean_environment(), cwd=cwd, timeout=PATIENCE
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        env=clean_environment(**environment),
+        timeout=PATIENCE,
     )
 
 

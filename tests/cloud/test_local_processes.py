@@ -11,9 +11,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from infra.errors import NotRunning
+from infra.local.moto import MotoServer
 from infra.local.state import DataFolder
 from tests.cloud.machine import Machine, alive, clean_environment, command, machine, maquette, wait_for
 
@@ -130,3 +132,42 @@ def test_missing_packages_are_named_with_the_way_to_get_them(tmp_path: Path) -> 
 def _at_least(count: int, running: Machine) -> set[int] | None:
     found = running.descendants()
     return found if len(found) >= count else None
+
+
+def test_a_given_endpoint_is_used_and_keeps_everything_from_one_cloud_to_the_next(tmp_path: Path) -> None:
+    with MotoServer() as aws:
+        flags = ("--workers", "0", "--endpoint-url", f"{aws.endpoint_url}/")
+        with machine(tmp_path / "one", *flags) as first:
+            assert first.running.endpoint_url == aws.endpoint_url
+            assert first.descendants() == set()
+            job = first.job(first.drop("inbox/waiting.png", b"photo"))
+            assert job.status == "queued"
+        with machine(tmp_path / "two", *flags) as second:
+            assert [known.job_id for known in second.jobs("inbox/waiting.png")] == [job.job_id]
+
+
+def test_an_endpoint_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as nobody:  # bound, but nobody listens
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        answer = maquette("up", "--port", "0", "--data", tmp_path / "data", "--endpoint-url", url)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"machine_not_ready: No AWS endpoint answers at {url}")
+    assert "Traceback" not in answer.stderr
+
+
+def test_whoever_opens_it_to_the_network_is_told_and_gets_links_that_work_from_there(tmp_path: Path) -> None:
+    with machine(tmp_path / "data", "--workers", "0", "--host", "0.0.0.0") as running:
+        assert "open to the network" in running.output.read_text()
+        name = running.running.url.removeprefix("http://").rpartition(":")[0]
+        assert name != "0.0.0.0"
+        assert httpx.get(f"{running.running.url}/config.json").json()["rest"] == running.running.url
+        form = httpx.post(
+            f"{running.running.url}/jobs",
+            json={"filename": "a.png"},
+            headers={
+                "Authorization": f"Bearer {httpx.post(f'{running.running.url}/sessions').json()['token']}"
+            },
+        ).json()["upload"]
+        assert form["url"].startswith(f"http://{name}:")
+        assert httpx.post(form["url"], data=form["fields"], files={"file": ("a.png", b"-")}).is_success

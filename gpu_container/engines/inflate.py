@@ -5,11 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from gpu_container.engines import backside, inflation
+from gpu_container.engines import backside, inflation, revolution
 from gpu_container.engines.inflated_field import InflatedField
-from gpu_container.engines.silhouette import CANVAS, FRAME_SIDE, OBJECT, Silhouette, outline
+from gpu_container.engines.silhouette import CAMERA_DISTANCE, CANVAS, FRAME_SIDE, OBJECT, Map, Silhouette, outline
 from gpu_container.field import Field
 from gpu_container.photo import Frame
 
@@ -38,46 +37,53 @@ class Inflate:
             NoClearObject: nothing in the frame is opaque.
         """
         silhouette = outline(frame)
-        q, distance = inflation.inflate(silhouette.continued > 0.5)
+        profile = revolution.find_profile(silhouette)
+        if profile:
+            q, distance = revolution.turn(profile, silhouette.alpha > 0.5)
+        else:
+            q, distance = inflation.inflate(silhouette.continued > 0.5)
         q = inflation.refine(q, distance, silhouette) * silhouette.scale**2
         q = np.where(q > 0, DEEPEST**2 * np.tanh(q / DEEPEST**2), q)
         near = backside.without_rim(frame.rgb, frame.alpha)
         far = backside.far_side(near, frame.alpha)
-        shape = np.stack([q, np.zeros_like(q), 1 + relief(near, silhouette, distance, len(frame.rgb))])
+        seen = inflation.fine_distance(silhouette.seen, distance, silhouette) * silhouette.scale
+        shape = np.stack([q, np.zeros_like(q), 1 + relief(near, q, distance, silhouette)])
         return InflatedField(
-            torch.from_numpy(shape.astype(np.float32))[None],
-            silhouette.center,
-            silhouette.scale * CANVAS / 2,
-            torch.from_numpy(np.concatenate([near, far], axis=-1)).permute(2, 0, 1)[None].contiguous(),
-            FRAME_SIDE / 2,
-            silhouette.scale * OBJECT,
-            BACK,
+            shape=torch.from_numpy(shape.astype(np.float32))[None],
+            outline=torch.from_numpy(seen.astype(np.float32))[None, None],
+            colors=torch.from_numpy(np.concatenate([near, far], axis=-1)).permute(2, 0, 1)[None].contiguous(),
+            center=silhouette.center,
+            half_side=silhouette.scale * CANVAS / 2,
+            colors_half_side=FRAME_SIDE / 2,
+            length=silhouette.scale * OBJECT,
+            back=1.0 if profile else BACK,
         ).to(self._device)
 
 
-def relief(
-    near: NDArray[np.float32], silhouette: Silhouette, distance: inflation.Map, side: int
-) -> inflation.Map:
+def relief(near: Map, q: Map, distance: Map, silhouette: Silhouette) -> Map:
     """The photo's fine light and dark as a small relief ``(2n, 2n)`` around 0, fading out towards the rim."""
-    lightness = on_canvas(cv2.cvtColor(near, cv2.COLOR_RGB2LAB)[..., 0] / 100, silhouette)
-    size = inflation.REFINEMENT
-    fine = cv2.GaussianBlur(lightness, (0, 0), 1.2 * size) - cv2.GaussianBlur(
-        lightness, (0, 0), 0.035 * OBJECT * size
-    )
+    lightness = cv2.cvtColor(near, cv2.COLOR_RGB2LAB)[..., 0] / 100
+    pixel = silhouette.scale / inflation.REFINEMENT
+    drawn = project(lightness, np.sqrt(np.maximum(q, 0)), pixel, silhouette.center)
+    fine, coarse = 1.2 * inflation.REFINEMENT, 0.035 * OBJECT * inflation.REFINEMENT
+    band = cv2.GaussianBlur(drawn, (0, 0), fine) - cv2.GaussianBlur(drawn, (0, 0), coarse)
     inward = np.clip(inflation.enlarge(distance) / (0.03 * OBJECT), 0, 1)
-    return np.asarray(RELIEF * 0.25 * np.tanh(fine / 0.25) * inward, dtype=np.float32)
+    return np.asarray(RELIEF * 0.25 * np.tanh(band / 0.25) * inward, dtype=np.float32)
 
 
-def on_canvas(image: NDArray[np.float32], silhouette: Silhouette) -> inflation.Map:
-    """A picture of the frame ``(s, s)`` on the refined canvas ``(2n, 2n)``; beyond the frame, its edge."""
-    side, size = len(image), CANVAS * inflation.REFINEMENT
-    frame_pixels = silhouette.scale / inflation.REFINEMENT / FRAME_SIDE * side
-    steps = (np.arange(size) + 0.5 - size / 2) * frame_pixels
-    columns = steps + silhouette.center[0] / FRAME_SIDE * side + side / 2 - 0.5
-    rows = steps - silhouette.center[1] / FRAME_SIDE * side + side / 2 - 0.5
-    grid_columns, grid_rows = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    soft = cv2.GaussianBlur(image, (0, 0), max(0.3, frame_pixels / 2))
-    return np.asarray(
-        cv2.remap(soft, grid_columns, grid_rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        dtype=np.float32,
+def project(image: Map, depth: Map, pixel: float, center: tuple[float, float]) -> Map:
+    """What the first view's camera sees of ``image`` ``(s, s)``, the frame, on a surface at ``depth`` over the map.
+
+    Args:
+        depth: ``(h, h)`` world units before the picture plane; pixel: world units; center: ``(y, z)`` of the map.
+    """
+    offset = (np.arange(len(depth)) + 0.5 - len(depth) / 2) * pixel
+    nearer = 1 / (1 - depth / CAMERA_DISTANCE)
+    per_unit = len(image) / FRAME_SIDE
+    columns = (offset[None] + center[0]) * nearer * per_unit + len(image) / 2 - 0.5
+    rows = (offset[:, None] - center[1]) * nearer * per_unit + len(image) / 2 - 0.5
+    soft = cv2.GaussianBlur(image, (0, 0), max(0.3, pixel * per_unit / 2))
+    drawn = cv2.remap(
+        soft, columns.astype(np.float32), rows.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    return np.asarray(drawn, dtype=np.float32)

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
 from gpu_container.engines.laplace import diffuse
-from gpu_container.engines.silhouette import OBJECT, Silhouette
-
-Map = NDArray[np.float32]
+from gpu_container.engines.silhouette import OBJECT, Map, Silhouette, far_from, signed_distance
 
 #: legs and handles are no thinner than this, as a share of the longest side
 THINNEST = 0.0085
@@ -27,13 +25,6 @@ THINNEST = 0.0085
 SMOOTHING = 1.2
 #: the finest map has this many pixels for each of the canvas's
 REFINEMENT = 2
-
-
-def signed_distance(inside: NDArray[np.bool_]) -> Map:
-    """Distance to the outline, pixels: positive inside, negative outside. The canvas's border is no outline."""
-    within = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    beyond = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(np.maximum(within - 0.5, 0) - np.maximum(beyond - 0.5, 0), dtype=np.float32)
 
 
 def puffball(radius: Map) -> Map:
@@ -85,13 +76,6 @@ def inflate(inside: NDArray[np.bool_]) -> tuple[Map, Map]:
     return np.where(distance > 0, np.maximum(q, 0.3 * distance), 0).astype(np.float32), distance
 
 
-def far_from(spots: NDArray[np.bool_]) -> Map:
-    """Distance to the nearest of ``spots``, pixels."""
-    return np.asarray(
-        cv2.distanceTransform((~spots).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), dtype=np.float32
-    )
-
-
 def refine(q: Map, distance: Map, silhouette: Silhouette) -> Map:
     """The final thickness: smoothed, at ``REFINEMENT`` times the size, and exactly as wide as the outline.
 
@@ -109,13 +93,23 @@ def refine(q: Map, distance: Map, silhouette: Silhouette) -> Map:
     smooth += cv2.GaussianBlur(extended, (0, 0), SMOOTHING / 2) * (1 - thick)
     smooth = enlarge(smooth)
 
-    edge = signed_distance(enlarge(silhouette.alpha) > 0.5) / REFINEMENT
-    widened = np.maximum(distance - signed_distance(silhouette.continued > 0.5), 0)
-    edge = np.where(enlarge(widened) > 0.1, np.maximum(edge, enlarge(distance)), edge)
-    edge = np.minimum(cv2.GaussianBlur(edge, (0, 0), 0.7), inside_flat_sides(silhouette))
+    edge = np.minimum(fine_distance(silhouette.alpha, distance, silhouette), inside_flat_sides(silhouette))
     rim = np.clip(edge / SMOOTHING, 0, 1)
     outside = edge * (0.08 * OBJECT - edge)
     return np.where(edge > 0, np.maximum(smooth, 0.3 * edge) * rim, np.minimum(outside, 0)).astype(np.float32)
+
+
+def fine_distance(alpha: Map, distance: Map, silhouette: Silhouette) -> Map:
+    """Signed distance of an outline on the refined map ``(2n, 2n)``, canvas pixels, positive inside.
+
+    Args:
+        alpha: the outline, ``(n, n)``.
+        distance: as in :func:`refine`; where it says that the outline was too thin, it holds.
+    """
+    edge = signed_distance(enlarge(alpha) > 0.5) / REFINEMENT
+    widened = distance - signed_distance(silhouette.continued > 0.5) > 0.1
+    edge = np.where(enlarge(widened.astype(np.float32)) > 0.1, np.maximum(edge, enlarge(distance)), edge)
+    return np.asarray(cv2.GaussianBlur(edge, (0, 0), 0.7), dtype=np.float32)
 
 
 def inside_flat_sides(silhouette: Silhouette) -> Map:

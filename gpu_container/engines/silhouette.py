@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from gpu_container.photo import Frame
 from infra.errors import NoClearObject
 
+Map = NDArray[np.float32]
+
 #: pixels along the object's longest side
 OBJECT = 240
 #: pixels of canvas beyond it on each side
 MARGIN = 40
 CANVAS = OBJECT + 2 * MARGIN
-#: side of the frame in world units: what a camera at 1.9 with fovy 40 degrees sees at the object's centre
+#: the first view's camera; at the object's centre it sees a frame of this side, world units
 CAMERA_DISTANCE = 1.9
 FRAME_SIDE = 2 * CAMERA_DISTANCE * math.tan(math.radians(20))
 
@@ -27,18 +29,22 @@ FLAT_SHARE, FLAT_LENGTH, FLAT_NEAR = 0.42, 0.12, 0.03
 
 @dataclass(frozen=True)
 class Silhouette:
-    """The object's outline on a canvas of ``CANVAS`` squared pixels.
+    """The object's outline on a canvas of ``CANVAS`` squared pixels, as seen from infinitely far away.
 
     Lengths in pixels of the canvas; ``scale`` and ``center`` lead to the world.
     """
 
-    alpha: NDArray[np.float32]  # (n, n) 0..1
-    #: the same, going on beyond the sides in `flat`, so that it is not rounded off there
-    continued: NDArray[np.float32]
+    alpha: Map  # (n, n) 0..1
+    #: the same as the near camera sees it
+    seen: Map
+    #: `alpha`, going on beyond the sides in `flat`, so that it is not rounded off there
+    continued: Map
     #: rows and columns where the object begins and ends: top, bottom, left, right (the ends exclusive)
     box: tuple[int, int, int, int]
     #: sides where the object is cut flat: by the photo's edge, or because it stands there
     flat: frozenset[str]
+    #: those of them where it is the photo's edge that cuts
+    cut: frozenset[str]
     #: world units per pixel
     scale: float
     #: (y, z) of the canvas's centre in the world
@@ -54,40 +60,71 @@ def outline(frame: Frame) -> Silhouette:
     opaque = frame.alpha > 0.5
     if opaque.sum() < 4:
         raise NoClearObject("The cut-out object is empty. Try a photo in which one object stands out clearly.")
-    rows, columns = np.nonzero(opaque.any(1))[0], np.nonzero(opaque.any(0))[0]
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    longest = max(bottom - top, right - left)
-    half = math.ceil(longest / 2 * CANVAS / OBJECT)
-    middle_row, middle_column = (top + bottom) // 2, (left + right) // 2
-    window = np.pad(frame.alpha, half)[
-        middle_row : middle_row + 2 * half, middle_column : middle_column + 2 * half
-    ]
-    alpha = cv2.resize(
-        np.ascontiguousarray(window),
+    top, bottom, left, right = bounds(opaque)
+    half = math.ceil(max(bottom - top, right - left) / 2 * CANVAS / OBJECT)
+    row, column = (top + bottom) // 2, (left + right) // 2
+    window = np.pad(frame.alpha, half)[row : row + 2 * half, column : column + 2 * half]
+    shrinks = 2 * half > CANVAS
+    seen: Map = cv2.resize(
+        np.ascontiguousarray(window, np.float32),
         (CANVAS, CANVAS),
-        interpolation=cv2.INTER_AREA if 2 * half > CANVAS else cv2.INTER_LINEAR,
-    )
-    per_pixel = CANVAS / (2 * half)
-    box = (
-        round((top - middle_row + half) * per_pixel),
-        round((bottom - middle_row + half) * per_pixel),
-        round((left - middle_column + half) * per_pixel),
-        round((right - middle_column + half) * per_pixel),
-    )
-    flat = set(frame.cut)
-    depth = {side: 1 for side in flat}
-    if "bottom" not in flat and stands_flat(alpha > 0.5, box):
-        flat.add("bottom")
-        depth["bottom"] = max(2, round(0.022 * OBJECT))
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    ).astype(np.float32)
     side = len(frame.alpha)
-    return Silhouette(
-        alpha=alpha,
-        continued=continue_past(alpha, box, depth),
-        box=box,
-        flat=frozenset(flat),
-        scale=FRAME_SIDE / side / per_pixel,
-        center=((middle_column / side - 0.5) * FRAME_SIDE, (0.5 - middle_row / side) * FRAME_SIDE),
-    )
+    scale = FRAME_SIDE / side * 2 * half / CANVAS
+    center = ((column / side - 0.5) * FRAME_SIDE, (0.5 - row / side) * FRAME_SIDE)
+
+    alpha = straighten(seen, scale, center)
+    if not (alpha > 0.5).any():
+        alpha = seen
+    box = bounds(alpha > 0.5)
+    depth = dict.fromkeys(frame.cut, 1)
+    if "bottom" not in frame.cut and stands_flat(alpha > 0.5, box):
+        depth["bottom"] = max(2, round(0.022 * OBJECT))
+    return Silhouette(alpha, seen, continue_past(alpha, box, depth), box, frozenset(depth), frame.cut, scale, center)
+
+
+def bounds(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """First row, end of the rows, first column, end of the columns."""
+    rows, columns = np.nonzero(inside.any(1))[0], np.nonzero(inside.any(0))[0]
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def signed_distance(inside: NDArray[np.bool_]) -> Map:
+    """Distance to the outline, pixels: positive inside, negative outside. The canvas's border is no outline."""
+    within = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    beyond = far_from(inside)
+    return np.asarray(np.maximum(within - 0.5, 0) - np.maximum(beyond - 0.5, 0), dtype=np.float32)
+
+
+def far_from(spots: NDArray[np.bool_]) -> Map:
+    """Distance to the nearest of ``spots``, pixels."""
+    away = cv2.distanceTransform((~spots).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(away, dtype=np.float32)
+
+
+def straighten(seen: Map, scale: float, center: tuple[float, float]) -> Map:
+    """The outline as parallel rays would draw it, from the one that the near camera sees.
+
+    A camera at distance d sees a ball of radius R at the origin with radius ``R (1 + R² / 2d²)``: it looks past the
+    bulge on the near side. Each part of the outline is drawn in accordingly, by the radius of the largest disc
+    that covers it and its distance from the axis.
+    """
+    distance = signed_distance(seen > 0.5)
+    radius = np.zeros_like(seen)
+    for level in np.linspace(0.02, 1, 16) * max(float(distance.max()), 1.0):
+        core = distance >= level
+        if core.any():
+            # a little beyond the outline as well, which is about to move
+            radius = np.where(far_from(core) < level + 3, np.float32(level), radius)
+    radius = cv2.GaussianBlur(radius, (0, 0), 4.0)
+    size = len(seen)
+    offset = np.arange(size, dtype=np.float32) + 0.5 - size / 2
+    across, down = offset[None] + center[0] / scale, offset[:, None] - center[1] / scale
+    stretch = 1 + radius * np.hypot(across, down) * (scale / CAMERA_DISTANCE) ** 2 / 2
+    columns = (across * stretch - across + np.arange(size)[None]).astype(np.float32)
+    rows = (down * stretch - down + np.arange(size)[:, None]).astype(np.float32)
+    return np.asarray(cv2.remap(seen, columns, rows, cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def stands_flat(inside: NDArray[np.bool_], box: tuple[int, int, int, int]) -> bool:
@@ -99,9 +136,7 @@ def stands_flat(inside: NDArray[np.bool_], box: tuple[int, int, int, int]) -> bo
     return near > FLAT_SHARE * int(inside.sum(1).max()) and near > FLAT_LENGTH * OBJECT
 
 
-def continue_past(
-    alpha: NDArray[np.float32], box: tuple[int, int, int, int], depth: dict[str, int]
-) -> NDArray[np.float32]:
+def continue_past(alpha: Map, box: tuple[int, int, int, int], depth: dict[str, int]) -> Map:
     """The outline as if it went on beyond its flat sides.
 
     ``depth``: for each flat side, how many pixels inside the box the row or column lies that is continued.

@@ -96,7 +96,7 @@ class Worker:
             return
         job = self._claim(message)
         if job is not None:
-            log.info("job claimed", extra={"job_id": job.job_id, "attempt": job.attempt})
+            log.info("job %s claimed, attempt %d", job.job_id, job.attempt)
             self._run(job, message)
 
     @property
@@ -136,13 +136,13 @@ class Worker:
             self._hold(job, message, attempt)
             self._succeed(job, message, attempt.outcome())
         except (StaleAttempt, JobCanceled) as lost:
-            log.warning("%s", lost.message, extra={"job_id": job.job_id, "attempt": job.attempt})
+            log.warning("%s", lost.message)
         except Abandoned:
             return  # whoever gave it up has seen to the job
         except MaquetteError as error:
             self._break_off(job, message, error)
         except Exception:
-            log.exception("a run broke", extra={"job_id": job.job_id, "attempt": job.attempt})
+            log.exception("job %s broke, attempt %d", job.job_id, job.attempt)
             defect = InternalError(
                 "Something went wrong that should not have; the trace is in the worker's log."
             )
@@ -173,25 +173,25 @@ class Worker:
             except Exception as error:
                 if now > lease_until:
                     raise StaleAttempt(f"The lease on job {job.job_id} could not be renewed.") from error
-                log.exception("a heartbeat failed", extra={"job_id": job.job_id})
+                log.exception("a heartbeat for job %s failed", job.job_id)
 
     def _succeed(self, job: Job, message: Message, published: Published) -> None:
         self._table.succeed(
             job, manifest_key=published.manifest_key, engine=published.engine, timings=published.timings
         )
         self._queue.delete(message)  # only now: a worker that dies before this leaves a message behind
-        log.info("job succeeded", extra={"job_id": job.job_id, "attempt": job.attempt})
+        log.info("job %s succeeded, attempt %d", job.job_id, job.attempt)
 
     def _release(self, job: Job, message: Message) -> None:
         """Hand the job back in good order: queued, with a fresh message, whose receptions count from zero."""
         self._table.release(job)
         self._queue.send(job.job_id)
         self._queue.delete(message)
-        log.info("job released", extra={"job_id": job.job_id, "attempt": job.attempt})
+        log.info("job %s released, attempt %d", job.job_id, job.attempt)
 
     def _break_off(self, job: Job, message: Message, error: MaquetteError) -> None:
         """An attempt ended in an error: the job too if that is final or it was the last one, else it waits."""
-        log.warning("%s: %s", error.code, error.message, extra={"job_id": job.job_id, "attempt": job.attempt})
+        log.warning("job %s, attempt %d: %s: %s", job.job_id, job.attempt, error.code, error.message)
         try:
             if error.permanent or job.attempt >= job.attempt_limit:
                 self._table.fail(job, error)
@@ -200,7 +200,7 @@ class Worker:
                 self._table.retry(job, error)
                 self._queue.hide(message, BACKOFF_SECONDS * 2 ** (job.attempt - 1))
         except (StaleAttempt, JobCanceled) as lost:
-            log.warning("%s", lost.message, extra={"job_id": job.job_id, "attempt": job.attempt})
+            log.warning("%s", lost.message)
 
 
 def serve(pipeline: Pipeline) -> NoReturn:
@@ -230,6 +230,7 @@ def _end_process(status: int) -> NoReturn:
 def main() -> NoReturn:
     """The real pipeline, warmed up before the first message is taken."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found each credential
     given = settings()
     # Late, since torch takes seconds: nothing else that imports this module should pay for it.
     from gpu_container import device, pipeline

@@ -7,6 +7,7 @@ pipeline does is none of this module's business.
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import threading
 import time
@@ -78,6 +79,7 @@ class Attempt(threading.Thread):
         self._published: Published | None = None
         self._error: BaseException | None = None
         self._abandoned = threading.Event()
+        self._folder = Path(tempfile.mkdtemp(prefix="maquette-"))
         self._pipeline = pipeline
         self._table = table
         self._bucket = artifact_bucket
@@ -88,11 +90,11 @@ class Attempt(threading.Thread):
     def run(self) -> None:
         """The thread's body."""
         try:
-            with tempfile.TemporaryDirectory(prefix="maquette-") as folder:
-                self._published = self._work(Path(folder))
+            self._published = self._work(self._folder)
         except BaseException as error:  # noqa: BLE001  outcome() raises it again
             self._error = error
         finally:
+            self._tidy()
             self.finished.set()
 
     def outcome(self) -> Published:
@@ -106,7 +108,13 @@ class Attempt(threading.Thread):
     def abandon(self, patience: float) -> bool:
         """Give it up: its next report throws. False when it has not ended ``patience`` seconds later."""
         self._abandoned.set()
-        return self.finished.wait(patience)
+        if self.finished.wait(patience):
+            return True
+        self._tidy()  # the process is about to end without asking it
+        return False
+
+    def _tidy(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _work(self, folder: Path) -> Published:
         self._report("decode", 0.0)
@@ -147,4 +155,4 @@ class Attempt(threading.Thread):
             raise
         except Exception:
             # News, not truth: an attempt is not broken off because one of these did not get through.
-            log.exception("progress was not written", extra={"job_id": self.job.job_id})
+            log.exception("progress of job %s was not written", self.job.job_id)

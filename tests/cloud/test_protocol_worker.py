@@ -321,16 +321,17 @@ class TestAWorkerProcess:
 
     @pytest.mark.parametrize("pipeline", ["slow", "silent"])
     def test_told_to_go_hands_its_job_back_and_goes(
-        self, cloud: Cloud, start: Callable[..., subprocess.Popen[bytes]], pipeline: str
+        self, cloud: Cloud, start: Callable[..., subprocess.Popen[bytes]], pipeline: str, tmp_path: Path
     ) -> None:
         waiting(cloud)
-        process = start(pipeline, MAQUETTE_LEASE_SECONDS="600")
+        process = start(pipeline, MAQUETTE_LEASE_SECONDS="600", TMPDIR=str(tmp_path))
         until(lambda: cloud.table.get("job").stage is not None)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
         job = cloud.table.get("job")
         assert (job.status, job.attempt, job.attempt_limit) == ("queued", 1, 4)
         assert cloud.messages() == [{"job_id": "job"}], "the next worker need not wait for any lease"
+        assert list(tmp_path.iterdir()) == [], "it tidies up"
 
     def test_told_to_go_while_idle_goes(
         self, start: Callable[..., subprocess.Popen[bytes]], cloud: Cloud

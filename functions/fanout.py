@@ -65,7 +65,7 @@ def push(job: Job, settings: Settings) -> None:
             if not sockets.post(connection_id, frame):
                 connections.close(connection_id)
         except Exception:
-            log.exception("a frame was not delivered", extra={"job_id": job.job_id})
+            log.exception("a frame about job %s was not delivered", job.job_id)
 
     with ThreadPoolExecutor(max_workers=min(_POSTERS, len(followers))) as pool:
         list(pool.map(post, followers))

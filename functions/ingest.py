@@ -56,7 +56,7 @@ def _take_in_one(record: Mapping[str, Any], settings: Settings) -> None:
     # so the message is sent then; a second message for a job does no harm.
     if job is not None and job.status == "queued":
         JobQueue(settings.job_queue_url).send(job.job_id)
-        log.info("job queued", extra={"job_id": job.job_id})
+        log.info("job %s queued", job.job_id)
 
 
 def _read(record: Mapping[str, Any]) -> tuple[Source, str]:
@@ -87,7 +87,7 @@ def _expected(source: Source, table: JobTable) -> Job | None:
     except NotFound:
         job = None
     if job is None or job.source.key != source.key:
-        log.warning("an upload that no job waits for", extra={"key": source.key})
+        log.warning("no job waits for the upload %r", source.key)
         return None
     return table.photo_arrived(job, source)
 

@@ -33,7 +33,7 @@ def sweep(settings: Settings) -> int:
         try:
             mend(job, table, queue)
         except Exception as error:
-            log.exception("a job could not be mended", extra={"job_id": job.job_id})
+            log.exception("job %s could not be mended", job.job_id)
             errors.append(error)
     if errors:
         raise errors[0]
@@ -56,5 +56,5 @@ def mend(job: Job, table: JobTable, queue: JobQueue) -> Job:
     # First the message, then the table: should this end here, the next sweep finds the job again. The worker
     # that the message wakes can claim an expired lease as well as a queued job.
     queue.send(job.job_id)
-    log.info("job sent to the queue again", extra={"job_id": job.job_id, "status": job.status})
+    log.info("job %s, %s, sent to the queue again", job.job_id, job.status)
     return table.requeue(job)

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gpu_container.photo import MAX_BYTES
+from gpu_container.sniff import ACCEPTED
 from infra.errors import InvalidOption
-from infra.storage import IMAGE_TYPES, artifact_prefix, image_type, safe_filename, upload_key
+from infra.storage import IMAGE_TYPES, MAX_PHOTO_BYTES, artifact_prefix, image_type, safe_filename, upload_key
 
 
 @given(st.text(max_size=300))
@@ -63,6 +65,11 @@ def test_only_pictures_may_be_uploaded(name: str, declared: str | None) -> None:
 
 def test_no_type_that_a_browser_would_run_is_accepted() -> None:
     assert not [kind for kind in IMAGE_TYPES.values() if "svg" in kind or "html" in kind or "xml" in kind]
+
+
+def test_ingest_and_worker_agree_on_what_is_a_photo() -> None:
+    assert MAX_PHOTO_BYTES == MAX_BYTES
+    assert {kind.removeprefix("image/") for kind in IMAGE_TYPES.values()} >= set(ACCEPTED)
 
 
 def test_attempts_never_share_a_folder() -> None:

@@ -6,10 +6,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_container.backdrop import Mask, border_ring
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 
+#: width of the border ring, share of the shorter side
+_RING = 0.03
+#: (certain background along the border, share of the side; quantile of saliency from which on it may be object)
+_SEEDS = ((0.04, 0.80), (0.08, 0.70), (0.12, 0.60))
+#: certain background of the seed that knows no saliency
+_PLAIN_INSET = 0.08
 #: OpenCV draws its clusters' first centres at random: the same seed before each draw makes results repeatable
 _SEED = 7
+
+
+def border_ring(shape: tuple[int, ...]) -> Mask:
+    """The outermost pixels, ``_RING`` of the shorter side wide."""
+    width = max(2, round(_RING * min(shape[:2])))
+    ring = np.ones(shape[:2], np.bool_)
+    ring[width:-width, width:-width] = False
+    return ring
 
 
 def refine(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rounds: int) -> Mask:
@@ -29,24 +44,29 @@ def refine(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rounds: int) -> Ma
     return np.asarray((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
 
 
-def object_mask(rgb: NDArray[np.uint8], lab: NDArray[np.float32]) -> tuple[Mask, float]:
-    """The most salient object and the mean IoU (0..1) of the three segmentations that voted."""
+def object_mask(rgb: NDArray[np.uint8], lab: Floats) -> tuple[Mask, float]:
+    """The most salient object ``(h, w)``, and how far segmentations from different seeds agree on it (0..1).
+
+    Three seeds of saliency vote on the object; a fourth, which knows nothing but that the object is not at the
+    border, has to find the same. The lower of both agreements (mean IoU) is returned.
+    """
     saliency, prior = _saliency(lab)
     votes = [_segment(rgb, saliency, prior, inset, quantile) for inset, quantile in _SEEDS]
-    agreement = float(np.mean([_overlap(votes[i], votes[j]) for i in range(3) for j in range(i)]))
-    return np.sum(votes, axis=0) >= 2, agreement
+    voted = np.asarray(np.sum(votes, axis=0) >= 2)
+    among_votes = float(np.mean([_overlap(votes[i], votes[j]) for i in range(3) for j in range(i)]))
+    labels = np.full(voted.shape, cv2.GC_BGD, np.uint8)
+    inset = max(1, round(_PLAIN_INSET * min(voted.shape)))
+    labels[inset:-inset, inset:-inset] = cv2.GC_PR_FGD
+    return voted, min(among_votes, _overlap(refine(rgb, labels, rounds=3), voted))
 
 
-#: (certain background along the border, share of the side; quantile of saliency from which on it may be object)
-_SEEDS = ((0.04, 0.80), (0.08, 0.70), (0.12, 0.60))
-
-
-def _saliency(lab: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How unlike the border's main colours each pixel is, weighted towards the middle; and that weight alone."""
+def _saliency(lab: Floats) -> tuple[Floats, Floats]:
+    """How unlike the border's main colours each pixel is, weighted towards the middle; and that weight."""
     ring = lab[border_ring(lab.shape)]
     cv2.setRNGSeed(_SEED)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.5)
-    _, _, centres = cv2.kmeans(ring, 6, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    nearest = np.zeros((len(ring), 1), np.int32)
+    _, _, centres = cv2.kmeans(ring, 6, nearest, criteria, 1, cv2.KMEANS_PP_CENTERS)
     distance = np.linalg.norm(lab[:, :, None] - centres, axis=-1).min(axis=-1).astype(np.float32)
     distance = cv2.GaussianBlur(distance, (0, 0), 2)
     height, width = lab.shape[:2]
@@ -57,8 +77,8 @@ def _saliency(lab: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
 
 def _segment(
     rgb: NDArray[np.uint8],
-    saliency: NDArray[np.float32],
-    prior: NDArray[np.float32],
+    saliency: Floats,
+    prior: Floats,
     inset: float,
     quantile: float,
 ) -> Mask:
@@ -68,8 +88,8 @@ def _segment(
     width = max(1, round(inset * min(saliency.shape)))
     labels[:width] = labels[:, :width] = labels[:, -width:] = cv2.GC_BGD
     labels[-max(1, width // 2) :] = cv2.GC_BGD
-    mask = refine(rgb, labels, rounds=3).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    found = refine(rgb, labels, rounds=3).astype(np.uint8)
+    mask = np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
     count, parts = cv2.connectedComponents(mask)
     if count == 1:
         return mask > 0

@@ -45,7 +45,7 @@ def cut_out(photo: Photo, background: Background = "auto", model: Path | None = 
         NoClearObject: nothing stands out clearly enough; a wrong matte would be worse.
         WeightsMissing, WeightsCorrupt, MissingDependency: see :func:`gpu_container.u2net.u2net_alpha`.
     """
-    own = photo.rgba[..., 3].astype(np.float32) / 255
+    own = photo.rgba[..., 3].astype(np.float32) / np.float32(255)
     if photo.has_alpha and (own > 0.5).mean() < 1 - _MOST_TRANSPARENT:
         raise NoClearObject(
             "The picture is transparent nearly everywhere. Send one in which the object can be seen."
@@ -59,17 +59,16 @@ def cut_out(photo: Photo, background: Background = "auto", model: Path | None = 
     if background == "remove" and photo.has_alpha:
         rgb = np.rint(rgb * own[..., None] + 255 * (1 - own[..., None])).astype(np.uint8)
     if model is not None:
-        alpha, method = u2net_alpha(rgb, model), "u2net"
+        alpha, method = u2net_alpha(np.ascontiguousarray(rgb), model), "u2net"
     else:
-        alpha, method = embedded_alpha(rgb)
+        alpha, method = embedded_alpha(np.ascontiguousarray(rgb))
     if background == "remove" and photo.has_alpha:
-        alpha = alpha * own
+        alpha = np.asarray(alpha * own, np.float32)
     return Matte(alpha, method)
 
 
 def _is_drawn(alpha: NDArray[np.float32]) -> bool:
-    """Whether somebody cut the object out: enough of the picture is transparent, and in one piece rather than as
-    scattered pixels."""
+    """Whether somebody cut the object out: enough is transparent, and not just as scattered pixels."""
     transparent = (alpha < 0.5).astype(np.uint8)
     solid = cv2.morphologyEx(transparent, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     return bool(solid.mean() >= _LEAST_TRANSPARENT)

@@ -41,7 +41,7 @@ def u2net_alpha(rgb: NDArray[np.uint8], model: Path) -> NDArray[np.float32]:
         )
     stretched = Image.fromarray((saliency - low) / (high - low))
     alpha = np.asarray(stretched.resize(picture.size, Image.Resampling.LANCZOS))
-    return np.clip(alpha, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(alpha, 0, 1), np.float32)
 
 
 @functools.lru_cache(maxsize=1)

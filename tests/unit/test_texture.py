@@ -1,0 +1,187 @@
+"""Charts and colours on meshes of known fields."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from gpu_container import mesh, raster, texture, unwrap
+from gpu_container.texture import TexturedMesh
+from infra.errors import UnwrapFailed
+from tests import viewer
+from tests.fields import Ball
+
+SIZE = 256
+
+
+class Painted(Ball):
+    """Colour is the place itself: any mix-up of texels shows."""
+
+    def color(self, points: torch.Tensor) -> torch.Tensor:
+        self.asked = len(points)
+        return (points / 1.74 + 0.5).clamp(0, 1)
+
+
+def surface_of(field: Ball, faces: int = 3000) -> mesh.Mesh:
+    return mesh.extract(field, field.density_grid(64), faces)
+
+
+@pytest.fixture(scope="module")
+def ball() -> tuple[Painted, TexturedMesh]:
+    field = Painted(0.6)
+    return field, texture.bake(surface_of(field), field, SIZE)
+
+
+def test_cuts_double_vertices_and_change_nothing_else(ball: tuple[Painted, TexturedMesh]) -> None:
+    textured = ball[1]
+    assert np.array_equal(textured.source[textured.faces], textured.mesh.faces)
+    assert np.array_equal(textured.vertices, textured.mesh.vertices[textured.source])
+    assert len(np.unique(textured.faces)) == len(textured.source) >= len(textured.mesh.vertices)
+
+
+def test_charts_lie_inside_the_texture_and_do_not_overlap(ball: tuple[Painted, TexturedMesh]) -> None:
+    textured = ball[1]
+    assert textured.uv.min() >= 0
+    assert textured.uv.max() <= 1
+    corners = textured.uv[textured.faces] * 1024
+    edges = corners[:, 1:] - corners[:, :1]
+    areas = (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) / 2
+    assert (np.abs(areas) > 1e-3).all()  # none is folded away
+    # as many texel centres inside charts as their areas together: none is covered twice
+    face_of, weights = np.empty((1024, 1024), np.int32), np.empty((1024, 1024, 3), np.float32)
+    distance = np.empty((1024, 1024), np.float32)
+    raster.texel_surface(textured.uv, textured.faces, face_of, weights, distance, 0.0)
+    assert (face_of >= 0).sum() == pytest.approx(np.abs(areas).sum(), rel=0.005)
+    assert np.abs(areas).sum() > 0.35 * 1024**2  # and the texture is made use of
+
+
+def test_every_sample_on_the_surface_shows_the_fields_colour(ball: tuple[Painted, TexturedMesh]) -> None:
+    field, textured = ball
+    rng = np.random.default_rng(1)
+    weights = rng.dirichlet((0.4, 0.4, 0.4), size=50_000)  # many near edges and corners
+    faces = rng.integers(len(textured.faces), size=len(weights))
+    uv = np.einsum("nc,ncx->nx", weights, textured.uv[textured.faces[faces]])
+    points = np.einsum("nc,ncx->nx", weights, textured.vertices[textured.faces[faces]])
+    shown = viewer.sample(textured.texture, uv)
+    expected = field.color(torch.from_numpy(points.astype(np.float32))).numpy()
+    # a texel is some 0.012 wide here, and colour runs at 1 / 1.74
+    assert np.abs(shown - expected).max() < 0.012
+    assert np.abs(shown - expected).mean() < 0.002
+
+
+def test_no_texel_is_left_black_and_gutters_continue_what_is_beside_them(
+    ball: tuple[Painted, TexturedMesh],
+) -> None:
+    textured = ball[1]
+    assert textured.texture.shape == (SIZE, SIZE, 3)
+    assert textured.texture.dtype == np.uint8
+    assert textured.texture.min() > 30  # the ball's colours keep clear of 0; black would be a hole
+
+
+def test_only_texels_in_and_beside_charts_are_asked_for(ball: tuple[Painted, TexturedMesh]) -> None:
+    field, textured = ball
+    texture.paint(textured.mesh, unwrap.Charts(textured.source, textured.faces, textured.uv), field, SIZE)
+    assert 0.35 * SIZE**2 < field.asked < 0.9 * SIZE**2
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_the_textured_mesh_looks_like_the_field(back: bool) -> None:
+    field = Painted(0.6, center=(0.05, 0.1, -0.1))
+    textured = texture.bake(surface_of(field), field, SIZE)
+    positions = textured.vertices[:, [1, 2, 0]].astype(float) @ viewer.turn(180 if back else 0)
+    seen = viewer.look_at_mesh(positions, textured.faces, textured.uv, textured.texture, 96)
+    expected = viewer.look_at_field(field, 96, back=back)
+    assert viewer.overlap(seen, expected) > 0.985
+    assert viewer.psnr(seen, expected) > 45
+
+
+@pytest.mark.parametrize("size", [256, 300, 2048])
+def test_any_asked_size_comes_out(size: int) -> None:
+    field = Painted(0.5)
+    textured = texture.bake(surface_of(field, 600), field, size)
+    assert textured.texture.shape == (size, size, 3)
+    assert textured.uv.max() == pytest.approx(1, abs=0.02)
+
+
+def test_the_same_mesh_gives_the_same_bytes(ball: tuple[Painted, TexturedMesh]) -> None:
+    field, textured = ball
+    again = texture.bake(textured.mesh, field, SIZE)
+    assert np.array_equal(again.uv, textured.uv)
+    assert np.array_equal(again.faces, textured.faces)
+    assert np.array_equal(again.texture, textured.texture)
+
+
+def test_texels_take_the_nearest_triangle_within_reach_and_no_other() -> None:
+    uv = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75]], np.float32)
+    face_of, weights = np.empty((16, 16), np.int32), np.empty((16, 16, 3), np.float32)
+    distance = np.empty((16, 16), np.float32)
+    raster.texel_surface(uv, np.array([[0, 1, 2]], np.int32), face_of, weights, distance, 1.5)
+    rows, columns = np.mgrid[:16, :16] + 0.5
+    inside = (rows >= 4) & (columns >= 4) & (rows + columns <= 16)
+    assert (face_of[inside] == 0).all()
+    assert face_of[3, 3] == 0  # half a texel's diagonal away
+    assert face_of[2, 2] == -1  # two texels away
+    assert face_of[15, 15] == -1
+    near = face_of == 0
+    np.testing.assert_allclose(weights[near].sum(axis=-1), 1, atol=1e-6)
+    assert weights[near].min() >= 0
+    shown = weights[inside] @ uv * 16
+    np.testing.assert_allclose(shown, np.stack([columns, rows], axis=-1)[inside], atol=1e-4)
+
+
+def test_degenerate_charts_are_painted_without_an_error() -> None:
+    uv = np.array([[0.5, 0.5], [0.5, 0.5], [0.6, 0.6]], np.float32)
+    face_of, weights = np.empty((8, 8), np.int32), np.empty((8, 8, 3), np.float32)
+    raster.texel_surface(
+        uv, np.array([[0, 1, 2], [0, 0, 0]], np.int32), face_of, weights, np.empty((8, 8), np.float32), 1.0
+    )
+    assert np.isfinite(weights[face_of >= 0]).all()
+    assert (face_of >= 0).any()
+
+
+def test_patches_share_the_faces_out_evenly() -> None:
+    surface = surface_of(Ball(0.5), faces=6000)
+    groups = unwrap.patches(surface.vertices, surface.faces)
+    assert np.array_equal(np.sort(np.concatenate(groups)), np.arange(len(surface.faces)))
+    assert max(map(len, groups)) - min(map(len, groups)) <= len(groups)
+    assert max(map(len, groups)) < 2 * unwrap.PATCH_FACES
+
+
+def test_a_packer_that_never_ends_is_killed_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    surface = surface_of(Ball(0.5), 600)
+    monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", "import time; time.sleep(600)"))
+    with pytest.raises(UnwrapFailed, match="fewer target_faces"):
+        unwrap.unwrap(surface.vertices, surface.faces, 256, 4, deadline=0.3)
+
+
+def test_a_packer_that_dies_is_tried_again_on_half_the_faces_and_then_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    surface = surface_of(Ball(0.5), 600)
+    monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", "import os; os.abort()"))
+    with caplog.at_level(logging.WARNING), pytest.raises(UnwrapFailed, match="status -6"):
+        texture.bake(surface, Ball(0.5), 256)
+    assert "half the faces" in caplog.text
+
+
+def test_a_packer_that_fails_on_large_meshes_only_gets_a_smaller_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    surface = surface_of(Ball(0.5), 1000)
+    choosy = (
+        "import sys, io, numpy, gpu_container.unwrap as unwrap\n"
+        "data = sys.stdin.buffer.read()\n"
+        "if len(numpy.load(io.BytesIO(data))['faces']) > 600: sys.exit('too many')\n"
+        "sys.stdin = io.TextIOWrapper(io.BytesIO(data))\n"
+        "unwrap._serve()\n"
+    )
+    monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", choosy))
+    with caplog.at_level(logging.WARNING):
+        textured = texture.bake(surface, Ball(0.5), 256)
+    assert len(textured.mesh.faces) <= 505
+    assert mesh.is_sound((textured.mesh.vertices, textured.mesh.faces))
+    assert "too many" in caplog.text

@@ -289,13 +289,13 @@ class TestAMessage:
 
 class TestAWorkerProcess:
     @pytest.fixture
-    def start(self, cloud: Cloud) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    def start(self, cloud: Cloud, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
         started: list[subprocess.Popen[bytes]] = []
 
         def start(pipeline: str, **variables: str) -> subprocess.Popen[bytes]:
-            environment = {"PATH": os.environ["PATH"], "MAQUETTE_LEASE_SECONDS": "1", **cloud.environment}
+            environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "MAQUETTE_LEASE_SECONDS": "1"}
             command = [sys.executable, "-m", "tests.cloud.stand_in", pipeline]
-            process = subprocess.Popen(command, cwd=ROOT, env=environment | variables)
+            process = subprocess.Popen(command, cwd=ROOT, env=environment | cloud.environment | variables)
             started.append(process)
             return process
 
@@ -324,7 +324,7 @@ class TestAWorkerProcess:
         self, cloud: Cloud, start: Callable[..., subprocess.Popen[bytes]], pipeline: str, tmp_path: Path
     ) -> None:
         waiting(cloud)
-        process = start(pipeline, MAQUETTE_LEASE_SECONDS="600", TMPDIR=str(tmp_path))
+        process = start(pipeline, MAQUETTE_LEASE_SECONDS="600")
         until(lambda: cloud.table.get("job").stage is not None)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0

@@ -28,7 +28,9 @@ _DARKEST_SHADOW = 50.0
 #: widths of discs, pixels: the wider, the larger the gaps in an outline that are closed
 _DISCS = (5, 11, 19)
 #: what counts as an edge, in multiples of the backdrop's own steepest texture
-_EDGE_FACTORS = (0.5, 0.75, 1.0, 1.5)
+_EDGE_FACTORS = (0.5, 0.75, 1.0, 1.75, 3.0)
+#: in multiples of that texture, how steep the edge of a cast shadow may be
+_SHADOW_STEEPNESS = 1.75
 #: outlines whose evidence differs by less are about as good
 _ABOUT_AS_GOOD = 0.025
 #: an enclosed piece is backdrop where at least this share of it ...
@@ -171,7 +173,7 @@ def object_mask(rgb: NDArray[np.uint8], lab: Floats, backdrop: Backdrop) -> tupl
         for factor in _EDGE_FACTORS
     ]
     outlines = [_trimmed(mask, unlike) for mask in masks]
-    evidence = [_evidence(mask, steepness, unlike) for mask in outlines]
+    evidence = [_evidence(mask, steepness, unlike, shadow) for mask in outlines]
     # a shadow's own edge is an edge too: of outlines that are about as good, the tightest leaves it out
     good = [index for index, value in enumerate(evidence) if value >= max(evidence) - _ABOUT_AS_GOOD]
     best = min(good, key=lambda index: int(outlines[index].sum()))
@@ -224,14 +226,14 @@ def _trimmed(mask: Mask, unlike: Mask) -> Mask:
     return mask & ~(rim & ~unlike)
 
 
-def _evidence(mask: Mask, steepness: Floats, unlike: Mask) -> float:
+def _evidence(mask: Mask, steepness: Floats, unlike: Mask, shadow: Mask) -> float:
     """Harmonic mean of two shares: of the outline that lies on edges, and of the edges that lie in the mask."""
     if not mask.any():
         return 0.0
     steep = _grown_values(steepness) > 1
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     on_edges = float(steep[mask & ~inner].mean())
-    edges = (steepness > 1) & unlike
+    edges = unlike & (steepness > np.where(shadow, _SHADOW_STEEPNESS, 1))
     covered = float((edges & _grown(mask, 5)).sum() / max(1, edges.sum()))
     return 2 * on_edges * covered / max(1e-6, on_edges + covered)
 
@@ -257,9 +259,13 @@ def _faint_regions(distance: Floats, threshold: Floats) -> Mask:
 
 
 def _may_be_shadow(lab: Floats, backdrop: Backdrop) -> Mask:
-    """Darker than the backdrop and of its colour."""
+    """Darker than the backdrop and of its colour.
+
+    Less light of the same colour scales XYZ, and with it a, b and L + 16 of CIELAB, by one factor.
+    """
     darker = backdrop.lab[..., 0] - lab[..., 0]
-    tint = np.linalg.norm(lab[..., 1:] - backdrop.lab[..., 1:], axis=-1)
+    dimming = (lab[..., :1] + 16) / (backdrop.lab[..., :1] + 16)
+    tint = np.linalg.norm(lab[..., 1:] - dimming * backdrop.lab[..., 1:], axis=-1)
     return np.asarray((darker > 0) & (darker < _DARKEST_SHADOW) & (tint < 5 + 1.5 * backdrop.noise))
 
 

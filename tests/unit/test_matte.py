@@ -150,7 +150,7 @@ class TestOwnAlpha:
         assert np.allclose(matte.alpha, 0.8, atol=1e-6)
 
     def test_remove_looks_at_the_picture_and_shows_nothing_that_was_hidden(self) -> None:
-        """GIVEN a cut-out that still has a piece of grey sheet around a ball, WHEN its background is removed, THEN only
+        """GIVEN a cut-out that still has a piece of sheet around a ball, WHEN its background is removed, THEN only
         the ball is left, and of that only what the alpha showed."""
         y, x = grid()
         thing = ball((0.8, 0.2, 0.1))
@@ -286,7 +286,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("name", ["coffee", "chelsea", "rocket", "astronaut"])
     def test_real_photos_without_one_clear_object(self, name: str) -> None:
-        """A cup whose rim runs out of the picture, a cat's face, a launch pad, a portrait: all fill their frame."""
+        """A cup that nearly fills its frame, a cat's face, a launch pad, a portrait."""
         from skimage import data
 
         with pytest.raises(NoClearObject) as raised:
@@ -336,7 +336,7 @@ def field(number: int, value: bytes | int | str) -> bytes:
 
 
 def red_channel_model(gain: float) -> bytes:
-    """An ONNX network with U²-Net's shapes whose saliency is ``gain`` times the mean of the normalised colours."""
+    """An ONNX network with U²-Net's shapes; its saliency is ``gain`` times the mean of the colours."""
 
     def tensor_type(name: str, *shape: int) -> bytes:
         dimensions = b"".join(field(1, field(1, side)) for side in shape)
@@ -385,7 +385,7 @@ class TestLearnedMatte:
             cut_out(photo_of(table()), model=path)
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(WeightsMissing, match="nowhere.onnx"):
+        with pytest.raises(WeightsMissing, match=r"nowhere\.onnx"):
             cut_out(photo_of(table()), model=tmp_path / "nowhere.onnx")
 
     def test_a_drawn_alpha_needs_no_model(self, tmp_path: Path) -> None:

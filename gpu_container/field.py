@@ -31,6 +31,11 @@ class Field(Protocol):
         """Where its tensors live."""
         ...
 
+    @property
+    def ray_samples(self) -> int:
+        """Into how many steps a ray through the cube is cut to sum it up: as many as its skin's softness needs."""
+        ...
+
     def to(self, device: torch.device) -> Field:
         """The same field with its tensors on ``device``."""
         ...

@@ -24,6 +24,10 @@ class Ball:
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    @property
+    def ray_samples(self) -> int:
+        return 128
+
     def to(self, device: torch.device) -> Ball:
         return self
 

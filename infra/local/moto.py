@@ -15,10 +15,12 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from infra.errors import MachineError
 from infra.local.tether import Tethered
@@ -95,6 +97,19 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
+def _one_write_at_a_time(application: Any) -> Any:
+    """DynamoDB's requests one after another: moto checks a condition and writes in two steps."""
+    lock = threading.Lock()
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            return application(environ, start_response)
+        with lock:
+            return application(environ, start_response)
+
+    return serve
+
+
 def main() -> None:
     """Serve until SIGTERM; the first and only line on standard output is the port."""
     parser = argparse.ArgumentParser(prog="infra.local.moto")
@@ -108,7 +123,7 @@ def main() -> None:
     )
     from werkzeug.serving import make_server
 
-    application = DomainDispatcherApplication(create_backend_app)
+    application = _one_write_at_a_time(DomainDispatcherApplication(create_backend_app))
     server = make_server(given.host, 0, application, threaded=True, request_handler=MotoRequestHandler)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     print(server.port, flush=True)  # noqa: T201

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -71,6 +72,20 @@ def test_of_many_workers_that_claim_exactly_one_is_granted(table: JobTable, job:
         assert granted == [True] + 7 * [False]
         assert table.get("job").attempt == attempt
         clock.advance(61)
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_of_many_workers_that_claim_at_the_same_moment_one_gets_the_job(cloud: Cloud, round_: int) -> None:
+    cloud.queued("job")
+
+    def claim(number: int) -> bool:
+        return cloud.table.claim("job", f"worker-{number}", lease_seconds=60, deadline_seconds=900).granted
+
+    with ThreadPoolExecutor(8) as pool:
+        granted = list(pool.map(claim, range(16)))
+
+    assert granted.count(True) == 1
+    assert cloud.table.get("job").attempt == 1
 
 
 def test_a_claim_is_a_single_conditional_write_so_no_other_can_come_between(

@@ -223,7 +223,7 @@ def _reachable(candidate: Mask, ring: Mask) -> Mask:
 def _trimmed(mask: Mask, unlike: Mask) -> Mask:
     """``mask`` without the rim pixels that look like backdrop, and without hairlines."""
     rim = mask & (cv2.erode(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0)
-    return mask & ~(rim & ~unlike)
+    return np.asarray(mask & ~(rim & ~unlike))
 
 
 def _evidence(mask: Mask, steepness: Floats, unlike: Mask, shadow: Mask) -> float:

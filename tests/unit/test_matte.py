@@ -150,7 +150,7 @@ class TestOwnAlpha:
         assert np.allclose(matte.alpha, 0.8, atol=1e-6)
 
     def test_remove_looks_at_the_picture_and_shows_nothing_that_was_hidden(self) -> None:
-        """GIVEN a cut-out that still has a piece of sheet around a ball, WHEN its background is removed, THEN only
+        """GIVEN a cut-out that still has some sheet around a ball, WHEN its background is removed, THEN only
         the ball is left, and of that only what the alpha showed."""
         y, x = grid()
         thing = ball((0.8, 0.2, 0.1))

@@ -478,8 +478,8 @@ class TestFrame:
     @pytest.mark.parametrize("size", [64, 512])
     @pytest.mark.parametrize("color", [(255, 255, 255), (0, 0, 0), (255, 0, 0)])
     def test_edges_carry_no_fringe(self, size: int, color: tuple[int, int, int]) -> None:
-        """GIVEN a disc whose surroundings hide another colour, WHEN it is framed, THEN every pixel is the disc's
-        colour over grey by exactly its alpha."""
+        """GIVEN a disc whose surroundings hide another colour, WHEN it is framed, THEN every pixel is the
+        disc's colour over grey by exactly its alpha."""
         alpha = disc(200, 200, (100, 100), 60)
         photo = plain_photo(200, 200, color, alpha)
         photo.rgba[alpha == 0, :3] = 255 - np.array(color)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_container.engines.laplace import diffuse
+from gpu_container.engines.silhouette import signed_distance
 
 Image = NDArray[np.float32]
 
@@ -27,8 +28,10 @@ def without_rim(rgb: Image, alpha: Image) -> Image:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     core = cv2.erode(solid, disc)
     # what is too thin to have a core keeps its own pixels
-    core |= solid & (1 - cv2.dilate(core, np.ones((4 * radius + 1, 4 * radius + 1), np.uint8)))
-    known = core > 0 if core.any() else alpha >= alpha.max()
+    near_core = cv2.dilate(core, np.ones((4 * radius + 1, 4 * radius + 1), np.uint8)) > 0
+    known = (core > 0) | ((solid > 0) & ~near_core)
+    if not known.any():
+        known = alpha >= alpha.max()
     return nearest(rgb, known)
 
 
@@ -55,10 +58,11 @@ def far_side(near: Image, alpha: Image) -> Image:
     """
     inside = alpha > 0.5
     profile = float(np.clip((0.84 - symmetry(inside)) / 0.14, 0, 1))
-    rim_distance = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    frontal = 0.25 * blur_inwards(near, inside, rim_distance, 0.45) + 0.75 * from_row_ends(near, inside)
+    rim_distance = np.maximum(signed_distance(inside), 0)
+    soft = blur_inwards(near, inside, rim_distance, 0.45)
+    frontal = np.asarray(0.25 * soft + 0.75 * from_row_ends(near, inside), dtype=np.float32)
     if profile == 0:
-        return frontal.astype(np.float32)
+        return frontal
     mirrored = 0.75 * near + 0.25 * blur_inwards(near, inside, rim_distance, 0.15)
     return np.asarray(frontal * (1 - profile) + mirrored * profile, dtype=np.float32)
 
@@ -73,9 +77,8 @@ def symmetry(inside: NDArray[np.bool_]) -> float:
 def from_row_ends(near: Image, inside: NDArray[np.bool_]) -> Image:
     """The inside filled by diffusion, mostly along the rows, from the colours at their ends."""
     size = len(near)
-    soft = cv2.resize(
-        cv2.GaussianBlur(near, (0, 0), 0.006 * size), (SOFT_SIZE, SOFT_SIZE), interpolation=cv2.INTER_AREA
-    )
+    blurred = cv2.GaussianBlur(near, (0, 0), 0.006 * size)
+    soft: Image = cv2.resize(blurred, (SOFT_SIZE, SOFT_SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
     shape = cv2.resize(inside.astype(np.float32), (SOFT_SIZE, SOFT_SIZE), interpolation=cv2.INTER_AREA) > 0.6
     shape = cv2.erode(shape.astype(np.uint8), np.ones((1, 5), np.uint8)) > 0
     filled = diffuse(shape, soft, vertical=BETWEEN_ROWS, rim_above_and_below=False)
@@ -97,7 +100,7 @@ def blur_inwards(near: Image, inside: NDArray[np.bool_], rim_distance: Image, sh
 
 
 def blur_within(near: Image, weight: Image, sigma: float) -> Image:
-    """Gaussian blur that takes no colour from where ``weight`` is 0; computed small, as the result is smooth."""
+    """Gaussian blur that takes no colour from where ``weight`` is 0; computed small, as it is smooth."""
     size = len(near)
     small = min(size, max(16, round(size * 4 / sigma)))
     shrink = small / size

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import cv2
 import numpy as np
 import torch
 
-from gpu_container.engines import backside, inflation, revolution
+from gpu_container.engines import backside, cuboid, inflation, revolution
 from gpu_container.engines.inflated_field import InflatedField
-from gpu_container.engines.silhouette import CAMERA_DISTANCE, CANVAS, FRAME_SIDE, OBJECT, Map, Silhouette, outline
+from gpu_container.engines.silhouette import (
+    CAMERA_DISTANCE,
+    CANVAS,
+    FRAME_SIDE,
+    OBJECT,
+    Map,
+    Silhouette,
+    outline,
+    signed_distance,
+)
 from gpu_container.field import Field
 from gpu_container.photo import Frame
 
@@ -37,17 +48,19 @@ class Inflate:
             NoClearObject: nothing in the frame is opaque.
         """
         silhouette = outline(frame)
-        profile = revolution.find_profile(silhouette)
-        if profile:
-            q, distance = revolution.turn(profile, silhouette.alpha > 0.5)
-        else:
-            q, distance = inflation.inflate(silhouette.continued > 0.5)
-        q = inflation.refine(q, distance, silhouette) * silhouette.scale**2
-        q = np.where(q > 0, DEEPEST**2 * np.tanh(q / DEEPEST**2), q)
+        form = solid(silhouette)
+        q = inflation.refine(form.q, form.distance, form.silhouette) * silhouette.scale**2
+        q = np.where(q > 0, q / (1 + (np.maximum(q, 0) / DEEPEST**2) ** 8) ** (1 / 8), q)
         near = backside.without_rim(frame.rgb, frame.alpha)
         far = backside.far_side(near, frame.alpha)
-        seen = inflation.fine_distance(silhouette.seen, distance, silhouette) * silhouette.scale
-        shape = np.stack([q, np.zeros_like(q), 1 + relief(near, q, distance, silhouette)])
+        seen = inflation.fine_distance(silhouette.seen, form.distance, form.silhouette) * silhouette.scale
+        shape = np.stack(
+            [
+                q,
+                inflation.enlarge(form.middle) * silhouette.scale,
+                1 + relief(near, q, form.distance, silhouette),
+            ]
+        )
         return InflatedField(
             shape=torch.from_numpy(shape.astype(np.float32))[None],
             outline=torch.from_numpy(seen.astype(np.float32))[None, None],
@@ -56,15 +69,49 @@ class Inflate:
             half_side=silhouette.scale * CANVAS / 2,
             colors_half_side=FRAME_SIDE / 2,
             length=silhouette.scale * OBJECT,
-            back=1.0 if profile else BACK,
+            back=form.back,
+            camera=form.camera,
         ).to(self._device)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A solid over the canvas, lengths in its pixels, maps ``(n, n)``."""
+
+    q: Map
+    #: where the middle of each ray's stretch lies, towards the viewer
+    middle: Map
+    #: signed distance of the outline
+    distance: Map
+    silhouette: Silhouette
+    #: how much flatter it is behind its middle than before it
+    back: float
+    #: from where the photo was taken, world units
+    camera: float = CAMERA_DISTANCE
+
+
+def solid(silhouette: Silhouette) -> Form:
+    """The kind of solid that suits the outline: a box, a turned body, or a free form."""
+    flat = np.zeros_like(silhouette.alpha)
+    box = cuboid.find_cuboid(silhouette)
+    if box:
+        q, middle, alpha = cuboid.box_shape(box, len(flat))
+        boxed = replace(silhouette, alpha=alpha, continued=alpha, flat=frozenset())
+        return Form(q, middle, signed_distance(alpha > 0.5), boxed, 1.0, box.camera)
+    profile = revolution.find_profile(silhouette)
+    if profile:
+        q, distance = revolution.turn(profile, silhouette.alpha > 0.5)
+        return Form(q, flat, distance, silhouette, 1.0)
+    q, distance = inflation.inflate(silhouette.continued > 0.5)
+    return Form(q, flat, distance, silhouette, BACK)
 
 
 def relief(near: Map, q: Map, distance: Map, silhouette: Silhouette) -> Map:
     """The photo's fine light and dark as a small relief ``(2n, 2n)`` around 0, fading out towards the rim."""
-    lightness = cv2.cvtColor(near, cv2.COLOR_RGB2LAB)[..., 0] / 100
+    lightness = np.asarray(cv2.cvtColor(near, cv2.COLOR_RGB2LAB)[..., 0] / 100, dtype=np.float32)
     pixel = silhouette.scale / inflation.REFINEMENT
-    drawn = project(lightness, np.sqrt(np.maximum(q, 0)), pixel, silhouette.center)
+    depth = np.sqrt(np.maximum(q, 0)).astype(np.float32)
+    drawn = project(lightness, depth, pixel, silhouette.center)
     fine, coarse = 1.2 * inflation.REFINEMENT, 0.035 * OBJECT * inflation.REFINEMENT
     band = cv2.GaussianBlur(drawn, (0, 0), fine) - cv2.GaussianBlur(drawn, (0, 0), coarse)
     inward = np.clip(inflation.enlarge(distance) / (0.03 * OBJECT), 0, 1)
@@ -72,10 +119,11 @@ def relief(near: Map, q: Map, distance: Map, silhouette: Silhouette) -> Map:
 
 
 def project(image: Map, depth: Map, pixel: float, center: tuple[float, float]) -> Map:
-    """What the first view's camera sees of ``image`` ``(s, s)``, the frame, on a surface at ``depth`` over the map.
+    """What the first view's camera sees of ``image`` ``(s, s)``, the frame, on a surface over the map.
 
     Args:
-        depth: ``(h, h)`` world units before the picture plane; pixel: world units; center: ``(y, z)`` of the map.
+        depth: ``(h, h)``, how far before the picture plane, world units.
+        pixel: its size; center: ``(y, z)`` of the map; world units.
     """
     offset = (np.arange(len(depth)) + 0.5 - len(depth) / 2) * pixel
     nearer = 1 / (1 - depth / CAMERA_DISTANCE)
@@ -84,6 +132,10 @@ def project(image: Map, depth: Map, pixel: float, center: tuple[float, float]) -
     rows = (offset[:, None] - center[1]) * nearer * per_unit + len(image) / 2 - 0.5
     soft = cv2.GaussianBlur(image, (0, 0), max(0.3, pixel * per_unit / 2))
     drawn = cv2.remap(
-        soft, columns.astype(np.float32), rows.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        soft,
+        columns.astype(np.float32),
+        rows.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(drawn, dtype=np.float32)

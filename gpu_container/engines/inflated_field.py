@@ -35,9 +35,9 @@ class InflatedField:
     distance from the surface and smooth through it; ``density = 25 exp(clip(300 sd, -12, 8))``, with ``sd`` in
     object lengths.
 
-    The shape is drawn by parallel rays, so that a bottle's foot is flat and a ball round. The colours of the near
-    side are looked up along the rays of the photo's camera, and what that camera would see outside the photo's
-    outline is carved away: so the first view lies over the photo.
+    The shape is drawn by parallel rays, so that a bottle's foot is flat and a ball round. The colours of the
+    near side are looked up along the rays of the photo's camera, and what that camera would see outside the
+    photo's outline is carved away: so the first view lies over the photo.
     """
 
     #: ``(1, 3, h, w)``: q (world units squared), middle (world units), relief (a factor, about 1)
@@ -124,7 +124,7 @@ class InflatedField:
         return sample(maps, (at - at.new_tensor(self.center)) / self.half_side)
 
     def _picture_plane(self, x: torch.Tensor, plane: torch.Tensor) -> torch.Tensor:
-        """Where ``(y, z)`` the rays through the points ``x`` ``(…, 1)``, ``plane`` ``(…, 2)`` cross the plane x = 0."""
+        """Where the rays through ``x`` ``(…, 1)``, ``plane`` ``(…, 2)`` (y, z) cross the plane x = 0."""
         along = torch.where(x > 0, x, PARALLEL_BEHIND * torch.tanh(x / PARALLEL_BEHIND))
         return plane / (1 - along / self.camera)
 
@@ -136,6 +136,7 @@ def span(where: torch.Tensor) -> slice:
 
 
 def sample(maps: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    """Bilinear values ``(c, n)`` of ``maps`` ``(1, c, h, w)`` at ``at`` ``(n, 2)``: right and up, -1..1 over the map."""
+    """Bilinear values ``(c, n)`` of ``maps`` ``(1, c, h, w)`` at ``at`` ``(n, 2)``: right, up, in -1..1."""
     where = torch.stack([at[:, 0], -at[:, 1]], dim=-1)[None, None]
-    return F.grid_sample(maps, where, padding_mode="border", align_corners=False)[0, :, 0]
+    values: torch.Tensor = F.grid_sample(maps, where, padding_mode="border", align_corners=False)
+    return values[0, :, 0]

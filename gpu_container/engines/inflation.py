@@ -45,7 +45,7 @@ def puffball(radius: Map) -> Map:
 
 
 def soap_film(inside: NDArray[np.bool_]) -> Map:
-    """``q`` with ``Laplace q = -4`` and 0 on the outline: exact for balls, smooth everywhere; solved at half size."""
+    """``q`` with ``Laplace q = -4`` and 0 on the outline: exact for balls, smooth; solved at half size."""
     height, width = inside.shape
     small = cv2.resize(inside.astype(np.float32), (width // 2, height // 2), interpolation=cv2.INTER_AREA) > 0.5
     film = diffuse(small, np.zeros((*small.shape, 1), np.float32), source=4.0)[..., 0]
@@ -55,7 +55,7 @@ def soap_film(inside: NDArray[np.bool_]) -> Map:
 def thin_balls(inside: NDArray[np.bool_], distance: Map) -> Map:
     """Radii for the skeleton of the parts that are thinner than ``THINNEST``; 0 elsewhere."""
     least = THINNEST * OBJECT
-    skeleton = skeletonize(inside) & (distance < least)
+    skeleton = skeletonize(inside) & (distance < least)  # type: ignore[no-untyped-call]
     return np.where(skeleton, np.float32(least), np.float32(0))
 
 
@@ -88,10 +88,10 @@ def refine(q: Map, distance: Map, silhouette: Silhouette) -> Map:
     """
     extended = np.where(distance > 0, q, 4 * np.minimum(distance, -0.5)).astype(np.float32)
     thick = np.clip(np.sqrt(np.maximum(q, 0)) / (0.02 * OBJECT) - 0.4, 0, 1)
-    thick = cv2.GaussianBlur(np.where(distance > 0, thick, 1).astype(np.float32), (0, 0), 1.0)
-    smooth = cv2.GaussianBlur(extended, (0, 0), SMOOTHING) * thick
-    smooth += cv2.GaussianBlur(extended, (0, 0), SMOOTHING / 2) * (1 - thick)
-    smooth = enlarge(smooth)
+    weight = cv2.GaussianBlur(np.where(distance > 0, thick, 1).astype(np.float32), (0, 0), 1.0)
+    softer = cv2.GaussianBlur(extended, (0, 0), SMOOTHING) * weight
+    crisper = cv2.GaussianBlur(extended, (0, 0), SMOOTHING / 2) * (1 - weight)
+    smooth = enlarge(np.asarray(softer + crisper, np.float32))
 
     edge = np.minimum(fine_distance(silhouette.alpha, distance, silhouette), inside_flat_sides(silhouette))
     rim = np.clip(edge / SMOOTHING, 0, 1)

@@ -17,7 +17,7 @@ def diffuse(
     vertical: float = 1.0,
     rim_above_and_below: bool = True,
 ) -> NDArray[np.float32]:
-    """Solve ``-div(w grad u) = source`` inside, with ``u = rim`` on the pixels around; returns ``u``, else ``rim``.
+    """Solve ``-div(w grad u) = source`` inside, with ``u = rim`` outside, where it stays.
 
     Args:
         inside: ``(h, w)``; the array's own border lets nothing through.

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_container.engines.inflation import puffball
-from gpu_container.engines.silhouette import OBJECT, Map, Silhouette, signed_distance
+from gpu_container.engines.inflation import inflate
+from gpu_container.engines.silhouette import OBJECT, Map, Silhouette, far_from, signed_distance
 
 #: the two ends of a row agree when they lie this equally far from the axis, as a share of the longest side
 AGREE = 0.025
@@ -21,7 +21,7 @@ AGREEING_SHARE, AGREEING_SHARE_OF_WIDE_FOOT = 0.72, 0.97
 #: the foot is wide from this share of the widest row on; it is measured so far above the lowest row, pixels
 WIDE_FOOT, FOOT = 0.80, 6
 #: what sticks out by less is an uneven edge of the body, not a handle, pixels
-UNEVEN = 2
+UNEVEN = 4
 #: a handle reaches this far into the body, pixels
 ROOTED = 4
 
@@ -55,7 +55,7 @@ def find_profile(silhouette: Silhouette) -> Profile | None:
     body = 2 * half.sum()
     differ = np.abs((axis - begins[:, axis_column]) - (ends[:, axis_column] - axis))
     agree = present & (differ < AGREE * OBJECT)
-    stands = present[(top + bottom) // 2 : bottom - UNEVEN].all()
+    stands = present[(top + bottom) // 2 : bottom - 2].all()
     wide_foot = half[max(bottom - FOOT, top)] > WIDE_FOOT * half.max()
     enough = AGREEING_SHARE_OF_WIDE_FOOT if wide_foot else AGREEING_SHARE
     turned = body > BODY_SHARE * inside.sum() and 2 * half[agree].sum() > enough * body
@@ -88,9 +88,13 @@ def turn(profile: Profile, inside: NDArray[np.bool_]) -> tuple[Map, Map]:
     column = np.arange(inside.shape[1], dtype=np.float32) + 0.5
     body = (column - profile.left[:, None]) * (profile.right[:, None] - column)
     apart = inside & (body <= 0)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * UNEVEN + 1, 2 * UNEVEN + 1))
-    handles = cv2.morphologyEx(apart.astype(np.uint8), cv2.MORPH_OPEN, disc)
-    root = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * ROOTED + 1, 2 * ROOTED + 1))
-    rooted = (cv2.dilate(handles, root) > 0) & inside
-    q = np.maximum(body, puffball(signed_distance(rooted)) if rooted.any() else 0)
-    return np.where(inside, np.maximum(q, 0), 0).astype(np.float32), signed_distance(inside)
+    from_body = far_from(body > 0)
+    count, parts = cv2.connectedComponents(apart.astype(np.uint8))
+    handles = [part for part in range(1, count) if from_body[parts == part].max() > UNEVEN]
+    distance = signed_distance(inside)
+    if handles:
+        root = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * ROOTED + 1, 2 * ROOTED + 1))
+        rooted = (cv2.dilate(np.isin(parts, handles).astype(np.uint8), root) > 0) & inside
+        handle, handle_distance = inflate(rooted)
+        body, distance = np.maximum(body, handle), np.maximum(distance, handle_distance)
+    return np.where(distance > 0, np.maximum(body, 0), 0).astype(np.float32), distance

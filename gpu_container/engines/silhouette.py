@@ -74,14 +74,16 @@ def outline(frame: Frame) -> Silhouette:
     scale = FRAME_SIDE / side * 2 * half / CANVAS
     center = ((column / side - 0.5) * FRAME_SIDE, (0.5 - row / side) * FRAME_SIDE)
 
-    alpha = straighten(seen, scale, center)
+    depth = dict.fromkeys(frame.cut, 1)
+    if "bottom" not in frame.cut and stands_flat(seen > 0.5, bounds(seen > 0.5)):
+        depth["bottom"] = max(2, round(0.022 * OBJECT))
+    alpha = straighten(seen, scale, center, frozenset(depth))
     if not (alpha > 0.5).any():
         alpha = seen
     box = bounds(alpha > 0.5)
-    depth = dict.fromkeys(frame.cut, 1)
-    if "bottom" not in frame.cut and stands_flat(alpha > 0.5, box):
-        depth["bottom"] = max(2, round(0.022 * OBJECT))
-    return Silhouette(alpha, seen, continue_past(alpha, box, depth), box, frozenset(depth), frame.cut, scale, center)
+    return Silhouette(
+        alpha, seen, continue_past(alpha, box, depth), box, frozenset(depth), frame.cut, scale, center
+    )
 
 
 def bounds(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
@@ -103,12 +105,12 @@ def far_from(spots: NDArray[np.bool_]) -> Map:
     return np.asarray(away, dtype=np.float32)
 
 
-def straighten(seen: Map, scale: float, center: tuple[float, float]) -> Map:
+def straighten(seen: Map, scale: float, center: tuple[float, float], flat: frozenset[str]) -> Map:
     """The outline as parallel rays would draw it, from the one that the near camera sees.
 
-    A camera at distance d sees a ball of radius R at the origin with radius ``R (1 + R² / 2d²)``: it looks past the
-    bulge on the near side. Each part of the outline is drawn in accordingly, by the radius of the largest disc
-    that covers it and its distance from the axis.
+    A camera at distance d sees a ball of radius R at the origin with radius ``R (1 + R² / 2d²)``: it looks past
+    the bulge on the near side. Each part of the outline is drawn in accordingly, by the radius of the largest
+    disc that covers it and its distance from the axis; what is ``flat`` does not bulge and stays.
     """
     distance = signed_distance(seen > 0.5)
     radius = np.zeros_like(seen)
@@ -117,14 +119,18 @@ def straighten(seen: Map, scale: float, center: tuple[float, float]) -> Map:
         if core.any():
             # a little beyond the outline as well, which is about to move
             radius = np.where(far_from(core) < level + 3, np.float32(level), radius)
-    radius = cv2.GaussianBlur(radius, (0, 0), 4.0)
+    bulge = cv2.GaussianBlur(radius, (0, 0), 4.0)
     size = len(seen)
     offset = np.arange(size, dtype=np.float32) + 0.5 - size / 2
     across, down = offset[None] + center[0] / scale, offset[:, None] - center[1] / scale
-    stretch = 1 + radius * np.hypot(across, down) * (scale / CAMERA_DISTANCE) ** 2 / 2
-    columns = (across * stretch - across + np.arange(size)[None]).astype(np.float32)
-    rows = (down * stretch - down + np.arange(size)[:, None]).astype(np.float32)
-    return np.asarray(cv2.remap(seen, columns, rows, cv2.INTER_LINEAR), dtype=np.float32)
+    stretch = 1 + bulge * np.hypot(across, down) * (scale / CAMERA_DISTANCE) ** 2 / 2
+    stays = {"left": across < 0, "right": across > 0, "top": down < 0, "bottom": down > 0}
+    bulges_across = ~np.any([stays[side] for side in flat & {"left", "right"}], axis=0)
+    bulges_down = ~np.any([stays[side] for side in flat & {"top", "bottom"}], axis=0)
+    columns = np.arange(size)[None] + across * (stretch - 1) * bulges_across
+    rows = np.arange(size)[:, None] + down * (stretch - 1) * bulges_down
+    drawn = cv2.remap(seen, columns.astype(np.float32), rows.astype(np.float32), cv2.INTER_LINEAR)
+    return np.asarray(drawn, dtype=np.float32)
 
 
 def stands_flat(inside: NDArray[np.bool_], box: tuple[int, int, int, int]) -> bool:

@@ -48,6 +48,8 @@ def demo(options: CloudOptions, *, once: bool, out: Path) -> bool:
         cloud = _start(options, any_port=once, parts=parts)
         announce(cloud)
         sound = _show(_submit_to(cloud.running, photos, out, cloud, interrupted))
+        if not sound:
+            _show_logs(cloud)
         if not once and not interrupted:
             console.print(f"The cloud runs on: {cloud.running.url}. Ctrl-C ends it.")
             keep_running(cloud, interrupted)
@@ -79,9 +81,8 @@ def _submit_to(
             cloud.check()
             tell_complaints(cloud)
             if any(worker.crashing for worker in cloud.workers):
-                raise MachineError(
-                    f"The worker does not stay alive:\n{_tail(cloud.folder.logs / 'worker-1.log')}"
-                )
+                _show_logs(cloud)
+                raise MachineError("The worker does not stay alive.")
 
     return submit(running, photos, {}, via="inbox", out=out, check=check)
 
@@ -139,5 +140,12 @@ def check_sound(folder: Path) -> None:
         raise InternalError("The mesh is not watertight.")
 
 
+def _show_logs(cloud: Cloud) -> None:
+    for name in ("cloud.log", "worker-1.log"):
+        console.print(f"The end of {name}:\n{_tail(cloud.folder.logs / name)}", markup=False, soft_wrap=True)
+
+
 def _tail(path: Path, lines: int = 12) -> str:
+    if not path.exists():
+        return ""
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -40,4 +40,4 @@ class Clock(Background):
             "resources": [self._trigger.rule_arn],
             "detail": {},
         }
-        self._functions.invoke(self._trigger.handler, event)
+        self._functions.invoke(self._trigger.handler, event, routine=True)

@@ -48,19 +48,21 @@ class Functions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._executors: dict[str, ThreadPoolExecutor] = {}
-        #: set by every call: whoever polls for the consequences of calls looks more often for a while
+        #: set by every call but those of routine: whoever polls for consequences looks more often for a while
         self.activity = threading.Event()
 
-    def submit(self, path: str, event: Any) -> Future[Any]:
+    def submit(self, path: str, event: Any, *, routine: bool = False) -> Future[Any]:
         """Queue a call of the handler at ``package.module.name``."""
+        if not routine:
+            self.activity.set()
         with self._lock:
             if path not in self._executors:
                 self._executors[path] = ThreadPoolExecutor(1, thread_name_prefix=path.rpartition(".")[2])
             return self._executors[path].submit(self._call, path, event)
 
-    def invoke(self, path: str, event: Any) -> Any:
+    def invoke(self, path: str, event: Any, *, routine: bool = False) -> Any:
         """Call the handler and wait; what it raises is raised here."""
-        return self.submit(path, event).result()
+        return self.submit(path, event, routine=routine).result()
 
     def stop(self) -> None:
         """Drop the calls that have not begun, wait for those that have."""
@@ -69,7 +71,6 @@ class Functions:
                 executor.shutdown(wait=True, cancel_futures=True)
 
     def _call(self, path: str, event: Any) -> Any:
-        self.activity.set()
         # To JSON and back, so that nothing passes here that could not pass through Lambda.
         given = json.loads(json.dumps(event))
         answer = load(path)(given, Context(path.rpartition(".")[2]))

@@ -5,7 +5,7 @@
     lock              held while a cloud runs; the system lets go of it however the process ends
     cloud.json        where everything is, readable by its owner alone
     session-secret    signs session tokens; stays the same from one run to the next
-    logs/             cloud.log, moto.log, worker-1.log …
+    logs/             of the last run: cloud.log, moto.log, worker-1.log …
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class DataFolder:
             # Not at once: whoever asks whether a cloud runs holds the lock for a moment.
             self._lock.acquire(timeout=1.0)
             self._note.unlink(missing_ok=True)  # of one that was killed
+            for old in self.logs.glob("*.log"):
+                old.unlink()
         except Timeout:
             raise AlreadyRunning(self._who_runs()) from None
         except OSError as error:

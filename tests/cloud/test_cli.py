@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from infra.artifacts import expected_names
+from infra.commands.demo import check_sound
+from infra.errors import InternalError
 from tests.cloud.machine import (
     QUICK,
     QUICK_FLAGS,
@@ -115,7 +118,11 @@ def test_the_exports_of_env_give_a_shell_and_plain_boto3_all_they_need(cloud: Ma
 
 
 def test_the_demo_ends_well_only_with_every_artifact_sound(tmp_path: Path) -> None:
-    answer = maquette("demo", "--once", "--port", "0", "--out", tmp_path / "models")
+    with socket.socket() as other:  # a taken port is no reason not to show anything
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        answer = maquette("demo", "--once", "--port", str(port), "--out", tmp_path / "models")
     assert answer.returncode == 0, answer.stderr
     (folder, *_) = sorted((tmp_path / "models").iterdir())
     for name in expected_names(30):
@@ -123,6 +130,55 @@ def test_the_demo_ends_well_only_with_every_artifact_sound(tmp_path: Path) -> No
         assert name in answer.stdout or name.startswith("render_0"), name
     assert "render_000.png … render_029.png" in answer.stdout
     assert json.loads((folder / "manifest.json").read_text())["mesh"]["watertight"] is True
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder of artifacts that is sound as far as the demo can tell."""
+    bodies = {
+        ".png": b"\x89PNG\r\n\x1a\n-",
+        ".glb": b"glTF-",
+        ".mp4": b"\0\0\0\x18ftypisom",
+        ".webp": b"RIFF----WEBP",
+    }
+    names = [name for name in expected_names(4) if name != "manifest.json"]
+    for name in names:
+        (tmp_path / name).write_bytes(bodies.get(Path(name).suffix, b"-"))
+    write_manifest(tmp_path, names)
+    return tmp_path
+
+
+def write_manifest(folder: Path, names: list[str], *, watertight: bool = True) -> None:
+    files = [
+        {"name": name, "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()} for name in names
+    ]
+    manifest = {"options": {"views": 4}, "mesh": {"watertight": watertight}, "files": files}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_the_demo_looks_at_every_artifact(model: Path) -> None:
+    check_sound(model)
+    for name in expected_names(4)[:-1]:
+        whole = (model / name).read_bytes()
+        (model / name).write_bytes(whole + b"!")
+        with pytest.raises(InternalError, match=rf"{name} is not the file that the manifest describes"):
+            check_sound(model)
+        (model / name).unlink()
+        with pytest.raises(InternalError, match=rf"{name} is missing or empty"):
+            check_sound(model)
+        (model / name).write_bytes(whole)
+    check_sound(model)
+
+
+def test_the_demo_is_not_fooled_by_a_name_or_an_open_mesh(model: Path) -> None:
+    names = list(expected_names(4)[:-1])
+    write_manifest(model, names, watertight=False)
+    with pytest.raises(InternalError, match="not watertight"):
+        check_sound(model)
+    (model / "mesh.glb").write_bytes(b"# an OBJ by another name")
+    write_manifest(model, names)
+    with pytest.raises(InternalError, match="no GLB file"):
+        check_sound(model)
 
 
 def test_without_a_running_cloud_submit_and_env_say_how_to_start_one(photo: Path, tmp_path: Path) -> None:

@@ -49,16 +49,17 @@ class Inflate:
         """
         silhouette = outline(frame)
         form = solid(silhouette)
-        q = inflation.refine(form.q, form.distance, form.silhouette) * silhouette.scale**2
+        q = inflation.refine(form.q, form.distance, form.silhouette, form.smoothed) * silhouette.scale**2
         q = np.where(q > 0, q / (1 + (np.maximum(q, 0) / DEEPEST**2) ** 8) ** (1 / 8), q)
         near = backside.without_rim(frame.rgb, frame.alpha)
         far = backside.far_side(near, frame.alpha)
         seen = inflation.fine_distance(silhouette.seen, form.distance, form.silhouette) * silhouette.scale
+        raised = 1 + relief(near, q, form.distance, silhouette) if form.smoothed else np.ones_like(q)
         shape = np.stack(
             [
                 q,
                 inflation.enlarge(form.middle) * silhouette.scale,
-                1 + relief(near, q, form.distance, silhouette),
+                raised,
             ]
         )
         return InflatedField(
@@ -88,6 +89,8 @@ class Form:
     back: float
     #: from where the photo was taken, world units
     camera: float = CAMERA_DISTANCE
+    #: False where edges are sharp and faces plane
+    smoothed: bool = True
 
 
 def solid(silhouette: Silhouette) -> Form:
@@ -97,7 +100,7 @@ def solid(silhouette: Silhouette) -> Form:
     if box:
         q, middle, alpha = cuboid.box_shape(box, len(flat))
         boxed = replace(silhouette, alpha=alpha, continued=alpha, flat=frozenset())
-        return Form(q, middle, signed_distance(alpha > 0.5), boxed, 1.0, box.camera)
+        return Form(q, middle, signed_distance(alpha > 0.5), boxed, 1.0, box.camera, smoothed=False)
     profile = revolution.find_profile(silhouette)
     if profile:
         q, distance = revolution.turn(profile, silhouette.alpha > 0.5)

@@ -76,12 +76,13 @@ def inflate(inside: NDArray[np.bool_]) -> tuple[Map, Map]:
     return np.where(distance > 0, np.maximum(q, 0.3 * distance), 0).astype(np.float32), distance
 
 
-def refine(q: Map, distance: Map, silhouette: Silhouette) -> Map:
-    """The final thickness: smoothed, at ``REFINEMENT`` times the size, and exactly as wide as the outline.
+def refine(q: Map, distance: Map, silhouette: Silhouette, smoothed: bool = True) -> Map:
+    """The final thickness: at ``REFINEMENT`` times the size, and exactly as wide as the outline.
 
     Args:
         q: thickness of the continued outline, 0 outside.
         distance: its signed distance, pixels; wider than the outline where that was too thin.
+        smoothed: False keeps edges sharp, and faces flat up to them.
 
     Returns:
         ``(2n, 2n)``, still in (canvas pixels)². Outside it falls steeply, so that no haze surrounds the object.
@@ -91,7 +92,7 @@ def refine(q: Map, distance: Map, silhouette: Silhouette) -> Map:
     weight = cv2.GaussianBlur(np.where(distance > 0, thick, 1).astype(np.float32), (0, 0), 1.0)
     softer = cv2.GaussianBlur(extended, (0, 0), SMOOTHING) * weight
     crisper = cv2.GaussianBlur(extended, (0, 0), SMOOTHING / 2) * (1 - weight)
-    smooth = enlarge(np.asarray(softer + crisper, np.float32))
+    smooth = enlarge(np.asarray(softer + crisper, np.float32) if smoothed else q)
 
     edge = np.minimum(fine_distance(silhouette.alpha, distance, silhouette), inside_flat_sides(silhouette))
     rim = np.clip(edge / SMOOTHING, 0, 1)

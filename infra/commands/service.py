@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
@@ -62,13 +63,16 @@ class Service:
         seen, pause, last_heard = 0, FIRST_PAUSE, time.monotonic()
         while True:
             try:
-                async for job in self._listen(job_id):
-                    pause, last_heard = FIRST_PAUSE, time.monotonic()
-                    if job["seq"] > seen:
-                        seen = job["seq"]
-                        yield job
-                    if job["status"] in TERMINAL:
-                        return
+                async with aclosing(
+                    self._listen(job_id)
+                ) as heard:  # closes the socket when we have heard enough
+                    async for job in heard:
+                        pause, last_heard = FIRST_PAUSE, time.monotonic()
+                        if job["seq"] > seen:
+                            seen = job["seq"]
+                            yield job
+                        if job["status"] in TERMINAL:
+                            return
             except InvalidStatus as refusal:
                 if refusal.response.status_code < 500:
                     raise InternalError(f"The socket refused this session ({refusal}).") from refusal
@@ -78,7 +82,7 @@ class Service:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _listen(self, job_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def _listen(self, job_id: str) -> AsyncGenerator[dict[str, Any], None]:
         subscription = json.dumps({"action": "subscribe", "job_id": job_id})
         async with connect(f"{self._socket_url}?token={quote(self._token)}") as socket:
             while True:

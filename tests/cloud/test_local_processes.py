@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def test_a_taken_port_is_refused_in_one_sentence_and_leaves_no_lock(tmp_path: Pa
         DataFolder(tmp_path / "data").running()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 at hand")
 def test_everything_listens_on_loopback_alone(idle: Machine) -> None:
     for url in (idle.running.url, idle.running.endpoint_url):
         host, port = re.fullmatch(r"http://(.+):(\d+)", url).groups()  # type: ignore[union-attr]

@@ -5,13 +5,14 @@ the cube and sampled at the midpoints of equal parts, as many as :attr:`Field.ra
 opacity is ``1 - exp(-density / samples)``, whatever the part's length.
 
 Colour is far dearer than density and changes far less, so it is not asked at every sample. The samples that
-share the light of a ray are put into layers, each holding about ``1 / LAYERS`` of it, and colour is asked at
+share the light of a ray are put into layers, thin ones that each hold a good part of it, and colour is asked at
 each layer's weighted mean depth.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +20,43 @@ from numpy.typing import NDArray
 from gpu_container.compiled import compiled
 from gpu_container.field import RADIUS
 
-#: colour is asked about this often along a ray that ends in the object
-LAYERS = 4
-#: room for a ray's layers: gaps between things open new ones; the last takes what comes after
-MOST_LAYERS = 8
-#: samples without weight after which a new layer begins: something else stands behind
-GAP = 2
-#: below this share of a pixel a sample does not matter
-FAINT = 1 / 16384
+#: a layer ends when this part of the ray's light is used up ...
+LAYER_LIGHT = 1 / 4
+#: ... or when it is this part of the ray thick and holds at least this much of the light: grazing rays
+LAYER_THICKNESS = 1 / 48
+LAYER_LEAST = 1 / 48
+#: ... or after this part of the ray without density: something else stands behind
+LAYER_GAP = 1 / 64
+#: room for a ray's layers; the last takes all that follows
+MOST_LAYERS = 16
 #: below this share of its light left a ray ends
 DARK = 1 / 1024
-#: raw density below which a place is skipped: all samples of a ray together reach 1/255 of opacity
-SKIPPED_RAW = 1.0 + math.log(1 / 255)
+#: raw density that counts as nothing: a whole ray through it is covered to 1/64, through a soft skin far less
+NOTHING_RAW = 1.0 + math.log(1 / 64)
 #: log2 of a block's side in grid cells
 BLOCK_BITS = 2
 BLOCK = 1 << BLOCK_BITS
+#: entries of a table of transmittance per unit of raw density, and the raw density where it ends: all is opaque
+TABLE_STEPS = 64
+OPAQUE_RAW = 13.0
+
+
+class Steps(NamedTuple):
+    """How a ray is cut and summed."""
+
+    samples: int
+    #: light that passes a sample, ``(t,) float64``, over raw density from ``NOTHING_RAW`` on
+    passing: NDArray[np.float64]
+    #: samples after which a layer counts as thick, and after which as left behind
+    thick: int
+    gap: int
+
+
+def steps_for(samples: int) -> Steps:
+    """The steps of rays cut into ``samples`` parts."""
+    raw = np.arange(NOTHING_RAW, OPAQUE_RAW, 1 / TABLE_STEPS)
+    passing = np.exp(-np.exp(raw - 1) / samples)
+    return Steps(samples, passing, max(1, round(samples * LAYER_THICKNESS)), max(1, round(samples * LAYER_GAP)))
 
 
 @compiled
@@ -58,10 +81,28 @@ def occupied_blocks(
 
 
 @compiled
+def _interpolate(
+    flat: NDArray[np.float32], side: int, cx: int, cy: int, cz: int, fx: float, fy: float, fz: float
+) -> float:
+    """Trilinear value at ``f`` 0..1 within cell ``c`` of the grid ``flat`` ``(side³,)``."""
+    # unsigned, or each look-up would first be checked for an index from the end
+    one = np.uint64(1)
+    at = np.uint64((cx * side + cy) * side + cz)
+    y, x = at + np.uint64(side), at + np.uint64(side * side)
+    xy = x + np.uint64(side)
+    v00 = flat[at] + fz * (flat[at + one] - flat[at])
+    v01 = flat[y] + fz * (flat[y + one] - flat[y])
+    v10 = flat[x] + fz * (flat[x + one] - flat[x])
+    v11 = flat[xy] + fz * (flat[xy + one] - flat[xy])
+    v0 = v00 + fy * (v01 - v00)
+    return v0 + fx * (v10 + fy * (v11 - v10) - v0)  # type: ignore[no-any-return]
+
+
+@compiled
 def march_strip(
     raw: NDArray[np.float32],
     empty: NDArray[np.uint8],
-    samples: int,
+    steps: Steps,
     position: NDArray[np.float64],
     axes: NDArray[np.float64],
     columns: NDArray[np.float64],
@@ -78,7 +119,6 @@ def march_strip(
     Args:
         raw: ``(r, r, r)`` raw density indexed ``[x, y, z]``.
         empty: ``(b, b, b)`` distance of a block to the next occupied one, in blocks (Chebyshev); 0 is occupied.
-        samples: parts of a ray.
         position: ``(3,)`` the camera.
         axes: ``(3, 3)`` its right, up and forward.
         columns: ``(c,)`` offsets at depth 1 along right.
@@ -89,8 +129,10 @@ def march_strip(
             sum to 1.
         points: out, ``(c * h * MOST_LAYERS, 3)`` where to ask for their colour.
     """
+    samples = steps.samples
+    flat = raw.ravel()
     last_cell = raw.shape[0] - 2
-    last_block = empty.shape[0] - 1
+    last_slot = len(steps.passing) - 1.001
     per_unit = (raw.shape[0] - 1) / (2 * RADIUS)
     total = 0
     ray = -1
@@ -120,13 +162,12 @@ def march_strip(
             gy0 = (position[1] + start * dy + RADIUS) * per_unit
             gz0 = (position[2] + start * dz + RADIUS) * per_unit
             sx, sy, sz = step * dx * per_unit, step * dy * per_unit, step * dz * per_unit
-            left = 1.0
+            light = 1.0
+            used = 0.0  # sum of weights
             layers = 0
-            layer_weight = 0.0
-            layer_moment = 0.0
-            layer_share = -1
-            last_seen = -1
-            sum_of_weights = 0.0
+            weight_here, moment_here = 0.0, 0.0  # the open layer: its weight, and times the samples' numbers
+            began, last_seen = 0, 0
+            light_at_begin = 1.0
             i = 0
             while i < samples:
                 gx, gy, gz = gx0 + i * sx, gy0 + i * sy, gz0 + i * sz
@@ -134,59 +175,59 @@ def march_strip(
                 cy = min(max(int(gy), 0), last_cell)
                 cz = min(max(int(gz), 0), last_cell)
                 qx, qy, qz = cx >> BLOCK_BITS, cy >> BLOCK_BITS, cz >> BLOCK_BITS
-                away = empty[min(qx, last_block), min(qy, last_block), min(qz, last_block)]
+                away = int(empty[qx, qy, qz])
                 if away > 0:
                     # every block nearer than `away` is empty: on to the first sample beyond their box
                     ex = ((qx + away if sx > 0 else qx + 1 - away) * BLOCK - gx) / sx
                     ey = ((qy + away if sy > 0 else qy + 1 - away) * BLOCK - gy) / sy
                     ez = ((qz + away if sz > 0 else qz + 1 - away) * BLOCK - gz) / sz
-                    i += max(1, math.ceil(min(min(ex, ey, ez), samples)))
+                    i += max(1, math.ceil(min(min(ex, ey), min(ez, float(samples)))))
                     continue
-                fx, fy, fz = gx - cx, gy - cy, gz - cz
-                v00 = raw[cx, cy, cz] + fz * (raw[cx, cy, cz + 1] - raw[cx, cy, cz])
-                v01 = raw[cx, cy + 1, cz] + fz * (raw[cx, cy + 1, cz + 1] - raw[cx, cy + 1, cz])
-                v10 = raw[cx + 1, cy, cz] + fz * (raw[cx + 1, cy, cz + 1] - raw[cx + 1, cy, cz])
-                v11 = raw[cx + 1, cy + 1, cz] + fz * (raw[cx + 1, cy + 1, cz + 1] - raw[cx + 1, cy + 1, cz])
-                v0 = v00 + fy * (v01 - v00)
-                v1 = v10 + fy * (v11 - v10)
-                passing = math.exp(-math.exp(v0 + fx * (v1 - v0) - 1.0) / samples)
-                weight = left * (1.0 - passing)
-                if weight > FAINT:
-                    share = int((1.0 - left) * LAYERS)
-                    gap = i - last_seen > GAP
-                    if layer_weight > 0 and (share != layer_share or gap) and layers < MOST_LAYERS - 1:
-                        mean = layer_moment / layer_weight
-                        weights[total + layers] = layer_weight
+                value = _interpolate(flat, raw.shape[0], cx, cy, cz, gx - cx, gy - cy, gz - cz)
+                if value > NOTHING_RAW:
+                    entry = min((value - NOTHING_RAW) * TABLE_STEPS, last_slot)
+                    slot = int(entry)
+                    passing = steps.passing[slot] + (entry - slot) * (
+                        steps.passing[slot + 1] - steps.passing[slot]
+                    )
+                    ended = (
+                        light_at_begin - light >= LAYER_LIGHT
+                        or i - last_seen > steps.gap
+                        or (i - began >= steps.thick and weight_here > LAYER_LEAST)
+                    )
+                    if ended and weight_here > 0 and layers < MOST_LAYERS - 1:
+                        mean = moment_here / weight_here
+                        weights[total + layers] = weight_here
                         points[total + layers, 0] = (gx0 + mean * sx) / per_unit - RADIUS
                         points[total + layers, 1] = (gy0 + mean * sy) / per_unit - RADIUS
                         points[total + layers, 2] = (gz0 + mean * sz) / per_unit - RADIUS
                         layers += 1
-                        layer_weight = 0.0
-                        layer_moment = 0.0
-                    layer_weight += weight
-                    layer_moment += weight * i
-                    layer_share = share
+                        weight_here, moment_here = 0.0, 0.0
+                    if weight_here == 0:
+                        began, light_at_begin = i, light
+                    weight = light * (1.0 - passing)
+                    weight_here += weight
+                    moment_here += weight * i
+                    used += weight
+                    light *= passing
                     last_seen = i
-                    sum_of_weights += weight
-                left *= passing
+                    if light < DARK:
+                        light = 0.0
+                        break
                 i += 1
-                if left < DARK:
-                    left = 0.0
-                    break
-            if 1.0 - left < DARK or layer_weight <= 0:
+            if 1.0 - light < DARK:
                 continue
-            mean = layer_moment / layer_weight
-            weights[total + layers] = layer_weight
+            mean = moment_here / weight_here
+            weights[total + layers] = weight_here
             points[total + layers, 0] = (gx0 + mean * sx) / per_unit - RADIUS
             points[total + layers, 1] = (gy0 + mean * sy) / per_unit - RADIUS
             points[total + layers, 2] = (gz0 + mean * sz) / per_unit - RADIUS
             layers += 1
-            # the light of faint samples, and of those never reached, takes the colour of the others
-            scale = (1.0 - left) / sum_of_weights
+            # the light that would have gone on when the ray ended takes the colour of the rest
             for layer in range(layers):
-                weights[total + layer] *= scale
+                weights[total + layer] *= (1.0 - light) / used
             counts[ray] = layers
-            background[ray] = left
+            background[ray] = light
             total += layers
     return total
 

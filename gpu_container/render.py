@@ -67,12 +67,10 @@ class Volume:
 
     def __init__(self, raw: NDArray[np.float32], samples: int, pool: ThreadPoolExecutor) -> None:
         self.raw = raw
-        self.samples = samples
+        self.steps = march.steps_for(samples)
         blocks = -(-(len(raw) - 1) // march.BLOCK)
         occupied = np.empty((blocks,) * 3, np.bool_)
-        list(
-            pool.map(lambda i: march.occupied_blocks(raw, march.SKIPPED_RAW, occupied, i), range(blocks)),
-        )
+        list(pool.map(lambda i: march.occupied_blocks(raw, march.NOTHING_RAW, occupied, i), range(blocks)))
         self.bounds = _bounds(occupied, len(raw))
         #: blocks to the next occupied one, (b, b, b) uint8
         self.empty = np.zeros(occupied.shape, np.uint8)
@@ -122,14 +120,14 @@ class Strip:
         camera = self.camera
         axes = np.stack([camera.right, camera.up, camera.forward])
         layers = march.march_strip(
-            self.volume.raw, self.volume.empty, self.volume.samples,
+            self.volume.raw, self.volume.empty, self.volume.steps,
             camera.position, axes, self.columns, self.rows,
             counts, background, weights, points,
         )  # fmt: skip
         if layers == 0:
             return
         with torch.inference_mode():
-            colors = evaluate(field.color, torch.from_numpy(points[:layers])).numpy()
+            colors = evaluate(field.color, torch.from_numpy(points[:layers]).to(field.device)).cpu().numpy()
         march.composite_strip(counts, background, weights, colors, self.picture)
 
 

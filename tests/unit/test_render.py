@@ -157,12 +157,12 @@ def test_the_same_field_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("field", "resolution", "decibels"),
     [
-        (Shaded(sharpness=100.0), 128, 40),
-        (Shaded(0.7, (0.15, 0.1, 0.0)), 128, 40),
-        (Bumpy(), 128, 40),
-        (Bumpy(), 256, 40),
-        (Thin(), 256, 40),
-        (Ball(), 256, 32),
+        (Shaded(sharpness=100.0), 128, 50),
+        (Shaded(0.7, (0.15, 0.1, 0.0)), 128, 50),
+        (Bumpy(), 128, 50),
+        (Bumpy(), 256, 50),
+        (Thin(), 256, 50),
+        (Ball(), 256, 35),
     ],
     ids=["ball", "cut off by the cube", "bumps, coarse grid", "bumps", "thin skin", "colours that jump"],
 )
@@ -200,11 +200,11 @@ def test_the_window_of_pixels_crops_nothing_of_an_object_in_a_corner(corner: tup
 
 def test_no_block_with_visible_density_counts_as_empty() -> None:
     raw = np.full((34, 34, 34), -8, np.float32)
-    raw[12, 20, 33] = march.SKIPPED_RAW + 0.1
+    raw[12, 20, 33] = march.NOTHING_RAW + 0.1
     occupied = np.empty((9, 9, 9), np.bool_)
 
     for first in range(9):
-        march.occupied_blocks(raw, march.SKIPPED_RAW, occupied, first)
+        march.occupied_blocks(raw, march.NOTHING_RAW, occupied, first)
 
     # sample 12 is a corner of cells on both sides of x = 12, sample 20 of both sides of y = 20
     assert sorted(map(tuple, np.argwhere(occupied).tolist())) == [(2, 4, 8), (2, 5, 8), (3, 4, 8), (3, 5, 8)]

@@ -8,6 +8,7 @@ pixel by a hash of the seed.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -106,6 +107,7 @@ def ripple(x: float, y: float, z: float, height: float) -> tuple[float, float, f
     )
 
 
+@functools.cache  # compiling takes seconds
 def tracer_for(scene: Scene) -> RenderRows:
     """Compile a renderer of rows for one scene.
 

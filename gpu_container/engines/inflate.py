@@ -27,6 +27,8 @@ from gpu_container.photo import Frame
 RELIEF = 0.14
 #: half the thickness of the deepest object, world units: it stays inside the cube
 DEEPEST = 0.72
+#: how far a flat base is lifted towards the height of its near edge, which is round: not all of it is so near
+NEAR_EDGE = 0.8
 #: a free form is this much flatter behind than in front
 BACK = 0.85
 
@@ -48,7 +50,7 @@ class Inflate:
             NoClearObject: nothing in the frame is opaque.
         """
         silhouette = outline(frame)
-        form = solid(silhouette)
+        form = standing(solid(silhouette))
         q = inflation.refine(form.q, form.distance, form.silhouette, form.smoothed) * silhouette.scale**2
         q = np.where(q > 0, q / (1 + (np.maximum(q, 0) / DEEPEST**2) ** 8) ** (1 / 8), q)
         near = backside.without_rim(frame.rgb, frame.alpha)
@@ -107,6 +109,22 @@ def solid(silhouette: Silhouette) -> Form:
         return Form(q, flat, distance, silhouette, 1.0)
     q, distance = inflation.inflate(silhouette.continued > 0.5)
     return Form(q, flat, distance, silhouette, BACK)
+
+
+def standing(form: Form) -> Form:
+    """``form`` with its flat base, if it has one, as high as the camera saw the base's near edge.
+
+    The camera looks down at a base below its own height: the lowest row of the photo is the edge nearest to it.
+    A base left at that row's height in the picture plane would run down towards the back.
+    """
+    silhouette = form.silhouette
+    bottom = silhouette.box[1]
+    height = silhouette.center[1] - (bottom - CANVAS / 2) * silhouette.scale
+    if "bottom" not in silhouette.flat or height >= 0:
+        return form
+    near_edge = float(np.sqrt(max(form.q[bottom - 2].max(), 0))) * silhouette.scale
+    lifted = NEAR_EDGE * -height * min(near_edge, DEEPEST) / CAMERA_DISTANCE / silhouette.scale
+    return replace(form, silhouette=replace(silhouette, lifted=lifted))
 
 
 def relief(near: Map, q: Map, distance: Map, silhouette: Silhouette) -> Map:

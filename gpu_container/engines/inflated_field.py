@@ -23,7 +23,7 @@ PARALLEL_BEHIND = 0.15
 SLICES = 64
 #: from this share of the half thickness behind the middle to this share before it, the far side's colours give
 #: way to the photo's
-SEAM = (-0.30, 0.10)
+SEAM = (-0.20, 0.35)
 
 
 @dataclass(frozen=True)

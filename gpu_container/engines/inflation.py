@@ -120,7 +120,7 @@ def inside_flat_sides(silhouette: Silhouette) -> Map:
     top, bottom, left, right = silhouette.box
     limits = {
         "top": (middle - top)[:, None],
-        "bottom": (bottom - middle)[:, None],
+        "bottom": (bottom - silhouette.lifted - middle)[:, None],
         "left": (middle - left)[None],
         "right": (right - middle)[None],
     }

@@ -49,6 +49,8 @@ class Silhouette:
     scale: float
     #: (y, z) of the canvas's centre in the world
     center: tuple[float, float]
+    #: how far above the box's end a flat bottom lies
+    lifted: float = 0.0
 
 
 def outline(frame: Frame) -> Silhouette:

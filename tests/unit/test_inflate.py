@@ -218,6 +218,15 @@ def test_what_the_photo_cuts_ends_flat() -> None:
     assert behind[:, :, bottom + 2].sum() > 0.95 * behind[:, :, bottom + 10].sum() > 1000
 
 
+def test_a_bust_stands_level_all_around() -> None:
+    """A base that ran down towards the back would rock on the table."""
+    grid = reconstruct(bust(), ("bottom",)).density_grid(192)
+    solid = (grid >= SURFACE_RAW)[:, 80:112]  # the middle, where it is deepest
+    lowest = [int(slice_.any(0).nonzero()[0]) for slice_ in solid if slice_.sum() > 200]
+    assert len(lowest) > 40
+    assert max(lowest) - min(lowest) <= 3  # of 192
+
+
 def test_the_same_photo_gives_the_same_bytes() -> None:
     first, second = (reconstruct(figure()).density_grid(64).numpy().tobytes() for _ in range(2))
     assert first == second

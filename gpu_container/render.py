@@ -28,7 +28,8 @@ def orbit(
 ) -> NDArray[np.uint8]:
     """``(views, size, size, 3)`` sRGB pictures from the cameras of :func:`gpu_container.camera.orbit_cameras`.
 
-    Picture 0 shows the photo's side. A field on CUDA is rendered there, any other by all of the CPU's threads.
+    Picture 0 shows the photo's side. Rays are marched by all of the CPU's threads; colours are asked where the
+    field's tensors live.
 
     Args:
         field: asked for colours only.

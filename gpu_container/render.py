@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gpu_container import march
+from gpu_container import march, render_torch
 from gpu_container.camera import Camera, orbit_cameras, pixel_offsets, pixel_window
 from gpu_container.device import evaluate
 from gpu_container.field import RADIUS, Field
@@ -40,6 +40,8 @@ def orbit(
         torch.OutOfMemoryError: the device's memory is too small even for small chunks.
     """
     progress = progress or (lambda done: None)
+    if field.device.type == "cuda":
+        return render_torch.orbit(field, grid, views, size, progress)
     pictures = np.full((views, size, size, 3), 255, np.uint8)
     raw = np.ascontiguousarray(grid.detach().cpu().numpy(), dtype=np.float32)
     cameras = orbit_cameras(views)

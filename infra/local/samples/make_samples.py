@@ -22,7 +22,7 @@ from infra.local.samples.tracer import tracer_for
 
 SCENES: dict[str, Scene] = {scene.name: scene for scene in (robot.SCENE, teapot.SCENE, toadstool.SCENE)}
 SIZE = 1024
-SAMPLES = 80
+SAMPLES = 64
 SEED = 7
 
 

@@ -122,13 +122,13 @@ def _arm(x: float, y: float, z: float, best: float, part: int) -> tuple[float, i
 @compiled
 def _leg(x: float, y: float, z: float, best: float, part: int) -> tuple[float, int]:
     side = abs(y)
-    tube = disc(x, side - 0.235, z - 0.38, 0.115 + 0.012 * math.cos((z - 0.38) * 85.0), 0.2, 0.02) * 0.8
+    tube = disc(x, side - 0.27, z - 0.38, 0.115 + 0.012 * math.cos((z - 0.38) * 85.0), 0.2, 0.02) * 0.8
     best, part = _nearer(best, part, tube, TUBE)
-    foot = ellipsoid(x - 0.05, side - 0.27, z - 0.07, 0.33, 0.235, 0.21)
+    foot = ellipsoid(x - 0.05, side - 0.305, z - 0.07, 0.30, 0.215, 0.21)
     foot = max(foot, 0.004 - z)
     foot += 0.012 * math.exp(-(((z - 0.072) / 0.009) ** 2))
     best, part = _nearer(best, part, foot, FOOT)
-    return _nearer(best, part, disc(x, side - 0.235, z - 0.27, 0.15, 0.035, 0.03), YELLOWS)
+    return _nearer(best, part, disc(x, side - 0.27, z - 0.27, 0.15, 0.035, 0.03), YELLOWS)
 
 
 @compiled
@@ -142,7 +142,7 @@ def shape(x: float, y: float, z: float) -> tuple[float, int]:
         best, part = _head(x, y, z, best, part)
     if box(x, side - 0.76, z - 0.92, 0.25, 0.42, 0.68, 0.05) < best:
         best, part = _arm(x, y, z, best, part)
-    if box(x - 0.05, side - 0.27, z - 0.3, 0.4, 0.3, 0.32, 0.05) < best:
+    if box(x - 0.05, side - 0.30, z - 0.3, 0.4, 0.3, 0.32, 0.05) < best:
         best, part = _leg(x, y, z, best, part)
     return best, part
 
@@ -218,4 +218,5 @@ SCENE = Scene(
     low=(-0.4, -1.2, 0.0),
     high=(0.5, 1.2, 2.3),
     look_at=(0.0, 0.06, 1.1),
+    elevation=4.0,
 )

@@ -79,9 +79,9 @@ def lamps() -> NDArray[np.float64]:
     """(3, 14): a large warm key from the upper left, a tall cool strip from the right, a soft box overhead."""
     return np.array(
         [
-            _lamp((0.75, -0.8, 0.95), 0.42, 0.42, (1.0, 0.95, 0.88), 6.4),
+            _lamp((1.1, -0.75, 0.95), 0.55, 0.55, (1.0, 0.95, 0.88), 3.7),
             _lamp((0.45, 1.0, 0.45), 0.16, 0.6, (0.88, 0.95, 1.0), 3.2),
-            _lamp((0.25, 0.12, 1.0), 0.7, 0.55, (1.0, 0.98, 0.96), 1.9),
+            _lamp((0.6, 0.12, 1.0), 0.7, 0.55, (1.0, 0.98, 0.96), 1.9),
         ]
     )
 
@@ -90,7 +90,7 @@ def lamps() -> NDArray[np.float64]:
 def sky(x: float, y: float, z: float) -> Colour:
     """Light of the room itself in a direction, without the lamps: pale ceiling, dimmer towards the camera."""
     up = 0.5 + 0.5 * z
-    level = 0.17 + 0.26 * up * up - 0.1 * max(x, 0.0) * (1.0 - up)
+    level = 0.25 + 0.26 * up * up - 0.1 * max(x, 0.0) * (1.0 - up)
     return level * 1.0, level * 0.985, level * 0.965
 
 

@@ -1,4 +1,4 @@
-"""A glazed teapot: deep blue, with daisies, cream lines, a coral knob and foot, the spout to the left."""
+"""A glazed teapot: deep blue, with daisies, yellow lines, a coral knob, the spout to the left."""
 
 from __future__ import annotations
 
@@ -93,17 +93,17 @@ def shape(x: float, y: float, z: float) -> tuple[float, int]:
 
 
 @compiled
-def _daisy(u: float, v: float, size: float, ground: Colour) -> Colour:
-    """A flower painted by hand around (0, 0): petals, a yellow heart, on the ground colour."""
+def _daisy(u: float, v: float, size: float, paint: Colour, heart: Colour, ground: Colour) -> Colour:
+    """A flower painted by hand around (0, 0): petals, a heart, on the ground colour."""
     reach, turn = math.sqrt(u * u + v * v) / size, math.atan2(v, u)
     phase = turn * PETALS / (2.0 * math.pi)
     petal = abs(phase - round(phase)) * 2.0  # 0 in a petal's middle, 1 between two
     length = 1.0 - 0.62 * petal**2.4
-    colour = mix(CREAM, ground, step(length - 0.02, length + 0.02, reach))
+    colour = mix(paint, ground, step(length - 0.02, length + 0.02, reach))
     # a fold along each petal
     fold = (1.0 - step(0.05, 0.16, petal)) * step(0.42, 0.5, reach) * (1.0 - step(0.68, 0.8, reach))
-    colour = mix(colour, YELLOW, 0.45 * fold)
-    return mix(YELLOW, colour, step(0.29, 0.32, reach))
+    colour = mix(colour, heart, 0.45 * fold)
+    return mix(heart, colour, step(0.29, 0.32, reach))
 
 
 @compiled
@@ -120,21 +120,27 @@ def painter(part: int, x: float, y: float, z: float, nx: float, ny: float, nz: f
     if part == POT:
         turn = math.atan2(y, x)
         colour = mix(DEEP, COBALT, step(0.1, 0.5, z))
-        # a wreath: eight big flowers around the belly, leaves and little flowers between them
+        # a garland: three big flowers across the belly, leaves and little flowers between them
         slot = turn * 8.0 / (2.0 * math.pi)
         u, v = (slot - round(slot)) * 2.0 * math.pi / 8.0 * 0.80, z - MIDDLE - 0.02
         half = (slot + 0.5 - round(slot + 0.5)) * 2.0 * math.pi / 8.0 * 0.80
         s, c = 0.80, 0.60
-        for above in range(2):
-            w = v if above else -v
-            colour = _leaf(abs(u) * s + w * c - 0.248, w * s - abs(u) * c, 0.085, colour)
-        colour = _daisy(half, v - 0.17, 0.085, colour)
-        colour = _daisy(half, v + 0.17, 0.085, colour)
-        colour = _daisy(u, v, 0.20, colour)
-        if _spout(x, y, z) < 0.045:
-            colour = COBALT
+        if abs(slot) < 1.0:
+            for above in range(2):
+                w = v if above else -v
+                colour = _leaf(abs(u) * s + w * c - 0.248, w * s - abs(u) * c, 0.085, colour)
+            colour = _daisy(half, v - 0.17, 0.085, CREAM, YELLOW, colour)
+            colour = _daisy(half, v + 0.17, 0.085, CREAM, YELLOW, colour)
+        if slot < -0.5:
+            colour = _daisy(u, v, 0.20, CORAL, YELLOW, colour)
+        elif slot < 0.5:
+            colour = _daisy(u, v, 0.20, CREAM, YELLOW, colour)
+        else:
+            colour = _daisy(u, v, 0.20, YELLOW, CORAL, colour)
+        if abs(turn) > math.radians(61.0):
+            colour = COBALT  # nothing below the spout and the handle
         for line in (0.30, 1.02):
-            colour = mix(CREAM, colour, step(0.010, 0.013, abs(z - line)))
+            colour = mix(YELLOW, colour, step(0.010, 0.013, abs(z - line)))
         dots = turn * 36.0 / (2.0 * math.pi)
         a, b = (dots - round(dots)) * 2.0 * math.pi / 36.0 * 0.63, z - 1.065
         colour = mix(CREAM, colour, step(0.017, 0.021, math.sqrt(a * a + 1.6 * b * b)))
@@ -143,14 +149,13 @@ def painter(part: int, x: float, y: float, z: float, nx: float, ny: float, nz: f
         slot = turn * 12.0 / (2.0 * math.pi)
         a, b = (slot - round(slot)) * 2.0 * math.pi / 12.0 * 0.37, reach - 0.37
         colour = mix(CREAM, colour, step(0.028, 0.032, math.sqrt(a * a + b * b)))
-        colour = mix(colour, CREAM, 1.0 - step(0.142, 0.148, reach))
-    elif part in (KNOB, FOOT):
+    elif part == KNOB:
         colour = CORAL
     elif part == BEAD:
-        colour = CREAM
+        colour = YELLOW
     elif part == SPOUT:
         along = (y + 1.21) * -0.87 + (z - 1.18) * 0.49
-        colour = mix(COBALT, CREAM, step(-0.058, -0.053, along))
+        colour = mix(COBALT, YELLOW, step(-0.058, -0.053, along))
         if along > -0.005 and math.sqrt((y + 1.21) ** 2 + (z - 1.18) ** 2 + x * x) < 0.086:
             colour = DARK
     return colour[0], colour[1], colour[2], 0.12, 1.0, 0.0025
@@ -164,6 +169,7 @@ SCENE = Scene(
     high=(0.83, 1.40, 1.66),
     look_at=(0.0, 0.0, 0.76),
     distance=8.0,
-    elevation=11.0,
+    elevation=6.0,
+    backdrop=linear("#b3b7bc"),
     field_of_view=20.6,
 )

@@ -41,9 +41,9 @@ WINDOW = 1.235  # height of the window's middle
 
 # where spots sit on the cap: longitude from the viewer to the right and height above the rim, degrees; radius
 _SPOTS = (
-    (-38.0, 33.0, 0.150), (38.0, 34.0, 0.135), (-72.0, 20.0, 0.125), (72.0, 24.0, 0.130), (0.0, 61.0, 0.165),
-    (-74.0, 56.0, 0.120), (-21.0, 12.0, 0.080), (23.0, 11.0, 0.085), (-50.0, 10.0, 0.060), (49.0, 9.0, 0.070),
-    (-110.0, 30.0, 0.150), (115.0, 35.0, 0.150), (160.0, 20.0, 0.160), (180.0, 60.0, 0.150),
+    (-38.0, 31.0, 0.160), (39.0, 30.0, 0.150), (-58.0, 14.0, 0.090), (60.0, 13.0, 0.085), (-8.0, 56.0, 0.150),
+    (-56.0, 50.0, 0.085), (-24.0, 10.0, 0.080), (25.0, 10.0, 0.075), (52.0, 50.0, 0.095), (-19.0, 42.0, 0.050),
+    (-120.0, 30.0, 0.150), (120.0, 35.0, 0.150), (160.0, 20.0, 0.160), (180.0, 60.0, 0.150),
 )  # fmt: skip
 WIDE, TALL, RIM = 0.95, 0.80, 0.98
 SPOTS = tuple(
@@ -55,18 +55,15 @@ SPOTS = tuple(
     )
     for turn, up, radius in _SPOTS
 )
-# blades of grass on the mound: foot (x, y, z) and tip
-BLADES = tuple(
-    (
-        (0.80 * math.cos(a), 0.80 * math.sin(a), 0.02),
-        (0.80 * math.cos(a) + 0.03, (0.80 + lean) * math.sin(a + 0.1 * lean), 0.02 + tall),
-    )
-    for a, lean, tall in (
-        (0.80, 0.10, 0.30), (0.87, 0.02, 0.36), (0.94, 0.16, 0.26), (1.45, 0.12, 0.24), (1.52, 0.04, 0.30),
-        (-0.42, -0.10, 0.20), (-0.47, 0.08, 0.25), (-1.40, 0.10, 0.26), (-1.47, 0.02, 0.31), (0.38, 0.06, 0.17),
-    )
-)  # fmt: skip
-PEBBLES = ((0.60, 0.02, 0.17), (0.75, -0.07, 0.13), (0.66, 0.20, 0.10), (0.55, -0.20, 0.09), (0.83, 0.10, 0.10))
+# tufts of grass on the mound: foot (x, y, z) and tip
+BLADES = (
+    ((0.50, 0.50, 0.05), (0.52, 0.56, 0.30)),
+    ((0.48, 0.56, 0.04), (0.50, 0.68, 0.24)),
+    ((0.56, 0.43, 0.05), (0.60, 0.44, 0.23)),
+    ((0.66, -0.30, 0.05), (0.70, -0.36, 0.20)),
+    ((0.68, -0.24, 0.05), (0.73, -0.22, 0.24)),
+)
+PEBBLES = ((0.56, 0.0, 0.16), (0.70, 0.06, 0.12), (0.60, 0.20, 0.08))
 
 
 @compiled
@@ -94,7 +91,7 @@ def _arch(u: float, v: float, radius: float, below: float) -> float:
 @compiled
 def shape(x: float, y: float, z: float) -> tuple[float, int]:
     """Distance to the house and its nearest part."""
-    mound = max(ellipsoid(x, y, z, 0.98, 0.98, 0.15), 0.003 - z)
+    mound = max(ellipsoid(x, y, z, 0.80, 0.80, 0.17), 0.003 - z)
     best, part = mound, MOUND
     stem = _stem(x, y, z)
     if stem < best:
@@ -146,11 +143,11 @@ def shape(x: float, y: float, z: float) -> tuple[float, int]:
             best, part = brim, POT
     if z < 0.7 and box(x - 0.3, y, z - 0.2, 0.75, 1.0, 0.35, 0.05) < best:
         for foot, tip in BLADES:
-            blade, _ = limb(x, y, z, foot, tip, 0.040, 0.010)
+            blade, _ = limb(x, y, z, foot, tip, 0.045, 0.016)
             if blade < best:
                 best, part = blade, GRASS
         for px, py, size in PEBBLES:
-            ground = 0.15 * math.sqrt(max(1.0 - (px * px + py * py) / 0.9604, 0.0))
+            ground = 0.17 * math.sqrt(max(1.0 - (px * px + py * py) / 0.64, 0.0))
             stone = ellipsoid(x - px, y - py, z - ground, size * 0.7, size, size * 0.38)
             if stone < best:
                 best, part = stone, PEBBLE
@@ -206,7 +203,7 @@ def painter(part: int, x: float, y: float, z: float, nx: float, ny: float, nz: f
         joint = min(abs(course - round(course)) * 0.055, abs(across - round(across)) * 0.067)
         colour = mix(SHADE, BRICK, step(0.004, 0.008, joint))
     elif part == POT:
-        colour = CREAM
+        colour = TEAL
     elif part == MOUND:
         colour = mix(DEEP_GREEN, GREEN, step(0.25, 0.7, noise(x * 9.0, y * 9.0, z * 9.0)))
         coat, rough = 0.5, 0.4
@@ -232,6 +229,7 @@ SCENE = Scene(
     high=(1.0, 1.0, 1.92),
     look_at=(0.0, 0.0, 0.93),
     distance=8.0,
-    elevation=8.0,
+    elevation=4.0,
+    backdrop=linear("#adb9bd"),
     field_of_view=18.5,
 )

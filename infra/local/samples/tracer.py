@@ -20,6 +20,8 @@ from infra.local.samples.studio import Scene, glare, sky, sweep
 
 CHANNELS = 15  # diffuse 0:3, gloss 3:6, albedo 6:9, normal 9:12, depth 12, squares of the two lights 13:15
 BOUNCES = 3
+BELOW = 0.35  # how much of the paper's light comes from below ...
+GLOW = 0.46  # ... and how bright that is
 HIT = 4e-4
 RenderRows = Callable[[NDArray[np.float64], NDArray[np.float64], int, int, int, int, int], NDArray[np.float64]]
 
@@ -95,6 +97,12 @@ def mirror(
 
 
 @compiled
+def sheen(cosine: float) -> float:
+    """The share of light that a coat mirrors: as Schlick's, but weaker at the rim, to show its paint."""
+    return 0.04 + 0.30 * (1.0 - cosine) ** 5
+
+
+@compiled
 def ripple(x: float, y: float, z: float, height: float) -> tuple[float, float, float]:
     """The slope of a glaze that did not flow out quite evenly."""
     s, e = 9.0, 0.05
@@ -107,7 +115,7 @@ def ripple(x: float, y: float, z: float, height: float) -> tuple[float, float, f
     )
 
 
-@functools.cache  # compiling takes seconds
+@functools.cache  # compiling takes some ten seconds
 def tracer_for(scene: Scene) -> RenderRows:
     """Compile a renderer of rows for one scene.
 
@@ -273,9 +281,9 @@ def tracer_for(scene: Scene) -> RenderRows:
                             spread(row, column, index, 6, seed), spread(row, column, index, 7, seed),
                         )  # fmt: skip
                         facing = max(-(dx * mx + dy * my + dz * mz), 0.0)
-                        share = coat * (0.04 + 0.96 * (1.0 - facing) ** 5)
+                        share = coat * sheen(facing)
                         if cosine > 0.0 and rx * nx + ry * ny + rz * nz > 0.0:
-                            glint = coat * (0.04 + 0.96 * (1.0 - cosine) ** 5)
+                            glint = coat * sheen(cosine)
                             other, _, qx, qy, qz, qnx, qny, qnz = meet(x, y, z, rx, ry, rz)
                             if other == -2:
                                 r, g, b = sky(rx, ry, rz)
@@ -295,6 +303,9 @@ def tracer_for(scene: Scene) -> RenderRows:
                             pixel[5] += glint * b
                             pixel[14] += (glint * g) ** 2
                     r, g, b = gathered(x, y, z, nx, ny, nz, rig, row, column, index, seed, 2, BOUNCES)
+                    if part == -1:
+                        # a table lit from below too, on which the object casts no tint: soft, plain shadows
+                        r = g = b = GLOW + (1.0 - BELOW) * (r + g + b) / 3.0
                     left = 1.0 - share
                     red, green, blue = red * left, green * left, blue * left
                     pixel[0] += red * r

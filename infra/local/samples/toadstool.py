@@ -151,10 +151,10 @@ def shape(x: float, y: float, z: float) -> tuple[float, int]:
             stone = ellipsoid(x - px, y - py, z - ground, size * 0.7, size, size * 0.38)
             if stone < best:
                 best, part = stone, PEBBLE
-        small = limb(x, y, z, (0.42, -0.60, 0.05), (0.42, -0.63, 0.34), 0.062, 0.048)[0]
+        small = limb(x, y, z, (0.28, -0.67, 0.03), (0.28, -0.70, 0.34), 0.062, 0.048)[0]
         if small < best:
             best, part = small, SMALL
-        top = carve(ellipsoid(x - 0.42, y + 0.635, z - 0.335, 0.17, 0.17, 0.155), z - 0.32, 0.05)
+        top = carve(ellipsoid(x - 0.28, y + 0.705, z - 0.335, 0.17, 0.17, 0.155), z - 0.32, 0.05)
         if top < best:
             best, part = top, SMALL_CAP
     return best * 0.9, part

@@ -1,6 +1,6 @@
 """Make the sample photos again: ``python -m infra.local.samples.make_samples [NAME…] --out DIR``.
 
-At full size a picture takes a minute or two on four cores. The same seed, size and samples give the same picture.
+At full size a picture takes a minute or two on four cores. The same seed, size and samples give the same one.
 """
 
 from __future__ import annotations

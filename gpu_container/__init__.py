@@ -2,6 +2,6 @@
 
 import os
 
-# Before anything loads torch, whose OpenMP reads it once. Threads that wait for each other shall sleep, not spin:
-# where other processes want the cores too, spinning made a density grid several times slower.
+# Before anything loads torch, whose OpenMP reads it once. Threads that wait for each other shall sleep, not
+# spin: where other processes want the cores too, spinning made a density grid several times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

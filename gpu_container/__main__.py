@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from infra import flags
 from infra.errors import InternalError, MaquetteError
 from infra.options import OPTION_NAMES, Options
 from infra.stages import STAGES
@@ -42,17 +43,15 @@ class Done:
 def run(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", exists=True)],
     out: Annotated[Path, typer.Option(help="Results go to OUT/<photo's name>/.")],
-    engine: Annotated[str | None, typer.Option(help="auto, triposr or inflate.")] = None,
-    background: Annotated[str | None, typer.Option(help="auto, remove or keep.")] = None,
-    foreground_ratio: Annotated[
-        float | None, typer.Option(help="Share of the frame that the object takes [0.85].")
-    ] = None,
-    resolution: Annotated[int | None, typer.Option(help="Density samples along a side [256].")] = None,
-    texture_size: Annotated[int | None, typer.Option(help="Side of the texture, pixels [1024].")] = None,
-    target_faces: Annotated[int | None, typer.Option(help="Triangles of the mesh [20000].")] = None,
-    views: Annotated[int | None, typer.Option(help="Pictures in the orbit [30].")] = None,
-    view_size: Annotated[int | None, typer.Option(help="Side of each picture, pixels [512].")] = None,
-    print_height_mm: Annotated[float | None, typer.Option(help="Height of the printed model [100].")] = None,
+    engine: flags.Engine = None,
+    background: flags.Background = None,
+    foreground_ratio: flags.ForegroundRatio = None,
+    resolution: flags.Resolution = None,
+    texture_size: flags.TextureSize = None,
+    target_faces: flags.TargetFaces = None,
+    views: flags.Views = None,
+    view_size: flags.ViewSize = None,
+    print_height_mm: flags.PrintHeight = None,
     weights: Annotated[
         Path | None, typer.Option(help="Folder of the TripoSR weights.", envvar="MAQUETTE_WEIGHTS")
     ] = None,

@@ -33,7 +33,7 @@ class Field(Protocol):
 
     @property
     def ray_samples(self) -> int:
-        """Into how many steps a ray through the cube is cut to sum it up: as many as its skin's softness needs."""
+        """Into how many steps a ray through the cube is cut to sum it up: as many as its skin needs."""
         ...
 
     def to(self, device: torch.device) -> Field:

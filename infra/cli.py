@@ -15,6 +15,8 @@ from infra.options import OPTION_NAMES, Options
 try:
     import rich  # noqa: F401
     import typer
+
+    from infra import flags
 except ModuleNotFoundError as missing:  # the functions' installation has no need of a command line
     sys.exit(
         f"missing_dependency: the package {missing.name} is missing. Run 'make setup' in the checkout, "
@@ -82,17 +84,15 @@ def submit(
     out: Out = Path("out"),
     via: Annotated[Via, typer.Option(help="The drop folder, or an upload through REST.")] = "inbox",
     data: Data = None,
-    engine: Annotated[str | None, typer.Option(help="auto, triposr or inflate.")] = None,
-    background: Annotated[str | None, typer.Option(help="auto, remove or keep.")] = None,
-    foreground_ratio: Annotated[
-        float | None, typer.Option(help="Share of the frame that the object takes [0.85].")
-    ] = None,
-    resolution: Annotated[int | None, typer.Option(help="Density samples along a side [256].")] = None,
-    texture_size: Annotated[int | None, typer.Option(help="Side of the texture, pixels [1024].")] = None,
-    target_faces: Annotated[int | None, typer.Option(help="Triangles of the mesh [20000].")] = None,
-    views: Annotated[int | None, typer.Option(help="Pictures in the orbit [30].")] = None,
-    view_size: Annotated[int | None, typer.Option(help="Side of each picture, pixels [512].")] = None,
-    print_height_mm: Annotated[float | None, typer.Option(help="Height of the printed model [100].")] = None,
+    engine: flags.Engine = None,
+    background: flags.Background = None,
+    foreground_ratio: flags.ForegroundRatio = None,
+    resolution: flags.Resolution = None,
+    texture_size: flags.TextureSize = None,
+    target_faces: flags.TargetFaces = None,
+    views: flags.Views = None,
+    view_size: flags.ViewSize = None,
+    print_height_mm: flags.PrintHeight = None,
 ) -> None:
     """Give photos to the running cloud, watch them, download the models."""
     given: dict[str, Any] = {

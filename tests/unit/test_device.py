@@ -7,9 +7,9 @@ import logging
 import pytest
 import torch
 
+from gpu_container.clock import Notices
 from gpu_container.device import SMALLEST_CHUNK, evaluate
 from gpu_container.gridded import GriddedField
-from gpu_container.clock import Notices
 from infra.errors import OutOfMemory
 from tests.fields import Ball
 

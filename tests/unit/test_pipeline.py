@@ -89,7 +89,7 @@ def test_each_model_is_one_closed_body_that_faces_outward(folder: Path, name: st
 
 
 def test_the_first_picture_shows_the_photo_s_side(folder: Path) -> None:
-    """GIVEN a figure whose left arm is raised, WHEN it is seen from where the photo was taken, THEN it is the photo."""
+    """GIVEN a figure with one arm raised, WHEN seen from where the photo was taken, THEN it is the photo."""
     seen = picture(folder / "render_000.png")
     given = cv2.resize(picture(folder / "input.png"), seen.shape[:2], interpolation=cv2.INTER_AREA)
     drawn = (seen < 245).any(axis=-1)

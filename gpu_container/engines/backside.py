@@ -15,6 +15,8 @@ Image = NDArray[np.float32]
 SOFT_SIZE = 160
 #: symmetry of colours is judged at this size: details do not matter
 SYMMETRY_SIZE = 96
+#: rows are filled from half this far inside the outline, soft pixels: at the very rim there is glare
+ROW_INSET = 13
 #: what is thinner than this share of the thickest part sticks out of the body
 BODY_THICKNESS = 0.45
 #: rows exchange this much colour with their neighbours, relative to the exchange along the row
@@ -137,7 +139,7 @@ def from_row_ends(near: Image, inside: NDArray[np.bool_]) -> Image:
     blurred = cv2.GaussianBlur(near, (0, 0), 0.006 * size)
     soft: Image = cv2.resize(blurred, (SOFT_SIZE, SOFT_SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
     shape = cv2.resize(inside.astype(np.float32), (SOFT_SIZE, SOFT_SIZE), interpolation=cv2.INTER_AREA) > 0.6
-    shape = cv2.erode(shape.astype(np.uint8), np.ones((1, 9), np.uint8)) > 0
+    shape = cv2.erode(shape.astype(np.uint8), np.ones((1, ROW_INSET), np.uint8)) > 0
     filled = diffuse(shape, soft, vertical=BETWEEN_ROWS, rim_above_and_below=False)
     return np.asarray(cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
 

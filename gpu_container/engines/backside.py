@@ -16,7 +16,7 @@ SOFT_SIZE = 160
 #: symmetry of colours is judged at this size: details do not matter
 SYMMETRY_SIZE = 96
 #: rows are filled from half this far inside the outline, soft pixels: at the very rim there is glare
-ROW_INSET = 13
+ROW_INSET = 11
 #: what is thinner than this share of the thickest part sticks out of the body
 BODY_THICKNESS = 0.45
 #: rows exchange this much colour with their neighbours, relative to the exchange along the row

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 #: every stage, in order, with its share of a job's time (the embedded engine at default options, `make bench`)
 SHARES = {
-    "decode": 0.02,
-    "matte": 0.05,
-    "frame": 0.02,
-    "reconstruct": 0.12,
-    "render": 0.35,
-    "mesh": 0.12,
-    "texture": 0.22,
-    "export": 0.07,
+    "decode": 0.01,
+    "matte": 0.08,
+    "frame": 0.05,
+    "reconstruct": 0.18,
+    "render": 0.31,
+    "mesh": 0.07,
+    "texture": 0.23,
+    "export": 0.04,
     "upload": 0.03,
 }
 

@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[pipeline,rembg,cli,local,dev]'
 	@touch $@
 
-demo: setup ## A sample photo through the whole local cloud; shows where the model lies
+demo: setup ## The sample photos through the whole local cloud; shows where the models lie
 	@$(BIN)/maquette demo $(DEMO_FLAGS)
 
 up: setup ## Run the whole cloud on this machine (Ctrl-C ends it)

@@ -112,10 +112,14 @@ def _run_all(
     with console.status("Warming up …"):
         # Late, so that --help and a mistyped option answer at once.
         from gpu_container.device import set_threads
+        from gpu_container.engines import triposr
         from gpu_container.pipeline import Models
 
         set_threads()
         models = Models(weights=weights, matte=matte_model)
+    if options.engine == "auto" and not triposr.present(weights):
+        where = f"in {weights}" if weights else "here"
+        console.print(f"Engine: inflate, since there are no TripoSR weights {where}.", highlight=False)
     return [_run_one(photo, folder, options, models) for photo, folder in jobs]
 
 

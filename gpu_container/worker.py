@@ -233,7 +233,7 @@ def main() -> NoReturn:
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found each credential
     given = settings()
     # Late, since torch takes seconds: nothing else that imports this module should pay for it.
-    from gpu_container import device, pipeline
+    from gpu_container import device, engines, pipeline
 
     models = pipeline.Models(weights=given.weights, matte=given.matte_model)
 
@@ -242,6 +242,8 @@ def main() -> NoReturn:
         return pipeline.run(photo, filename, options, folder, progress, models)
 
     warm_up(run)
+    device.set_threads(given.threads)
+    engines.preload(models.weights, device.pick_device())
     serve(run)
 
 

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import torch
 
+from gpu_container.engines import triposr
 from gpu_container.engines.inflate import Inflate
 from gpu_container.field import Field
 from gpu_container.photo import Frame
-from infra.errors import WeightsMissing
+from infra.errors import WeightsCorrupt, WeightsMissing
 from infra.options import EngineName
 
 log = logging.getLogger(__name__)
@@ -54,13 +55,29 @@ def choose(name: EngineName, weights: Path | None, device: torch.device) -> Engi
         device: where the Field's tensors shall live.
 
     Raises:
-        WeightsMissing: ``triposr`` was asked for by name and cannot run here; never a silent substitute.
+        WeightsMissing: ``triposr`` was asked for by name and has no weights; never a silent substitute.
+        WeightsCorrupt: its weights are damaged; ``auto`` does not pass over that either.
     """
-    if name == "triposr":
+    if name == "triposr" and not triposr.present(weights):
         where = f"in {weights}" if weights else "on this machine"
         raise WeightsMissing(
-            f"The triposr engine cannot run {where} yet. Ask for engine=inflate, which needs no weights."
+            f"There are no TripoSR weights {where}. Get them with `maquette weights fetch` and name their "
+            "folder in MAQUETTE_WEIGHTS, or ask for engine=inflate, which needs none."
         )
+    if name != "inflate" and weights is not None and triposr.present(weights):
+        return triposr.load(weights, device)
     if name == "auto":
-        log.info("engine: inflate (auto; triposr is not available on this machine)")
+        log.info("engine: inflate (auto; there are no TripoSR weights %s)", weights or "on this machine")
     return Inflate(device)
+
+
+def preload(weights: Path | None, device: torch.device) -> None:
+    """Load the weights, where there are some, before anyone waits for them.
+
+    Damaged weights are logged and not raised: jobs that want them will be told, all others can be done.
+    """
+    if weights is not None and triposr.present(weights):
+        try:
+            triposr.load(weights, device)
+        except WeightsCorrupt as error:
+            log.warning("%s Jobs for engine=auto and engine=triposr will fail.", error.message)

@@ -39,12 +39,12 @@ def assert_equal(computed: torch.Tensor, expected: np.ndarray, tolerance: float 
     assert np.abs(computed.detach().numpy() - expected).max() < tolerance
 
 
-def test_a_picture_is_resampled_as_the_reference_does_it(network, golden):
+def test_a_picture_is_resampled_as_the_reference_does_it(network: TSR, golden: dict[str, np.ndarray]) -> None:
     picture = golden["image_u8"].astype(np.float32) / 255
     assert_equal(network.prepare(picture).permute(1, 2, 0), golden["image_resized"])
 
 
-def test_image_tokens_are_the_references(network, golden):
+def test_image_tokens_are_the_references(network: TSR, golden: dict[str, np.ndarray]) -> None:
     pixels = network.prepare(golden["image_resized"])
     mean, deviation = (torch.tensor(x)[:, None, None] for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     embedded = network.image_tokenizer.model.embeddings((pixels - mean) / deviation)
@@ -52,18 +52,20 @@ def test_image_tokens_are_the_references(network, golden):
     assert_equal(network.image_tokenizer(pixels), golden["image_tokens"])
 
 
-def test_the_backbones_output_is_the_references(network, golden):
+def test_the_backbones_output_is_the_references(network: TSR, golden: dict[str, np.ndarray]) -> None:
     out = network.backbone(network.tokenizer(), torch.from_numpy(golden["image_tokens"]))
     assert_equal(out.T, golden["backbone_out"])
 
 
-def test_the_scene_code_is_the_references_from_pixels_and_from_a_pil_image(network, golden):
+def test_the_scene_code_is_the_references_from_pixels_and_from_a_pil_image(
+    network: TSR, golden: dict[str, np.ndarray]
+) -> None:
     picture = golden["image_u8"]
     assert_equal(network.encode(picture.astype(np.float32) / 255), golden["scene_codes"])
     assert_equal(network.encode(Image.fromarray(picture)), golden["scene_codes"])
 
 
-def test_ckpt_and_safetensors_give_the_same_network(tmp_path, golden):
+def test_ckpt_and_safetensors_give_the_same_network(tmp_path: Path, golden: dict[str, np.ndarray]) -> None:
     picture = Image.fromarray(golden["image_u8"])
     codes = [
         TSR.load(checkpoints.write_tiny(tmp_path / file, file)).encode(picture)
@@ -72,7 +74,7 @@ def test_ckpt_and_safetensors_give_the_same_network(tmp_path, golden):
     assert torch.equal(*codes)
 
 
-def test_the_published_sizes_have_the_published_keys(tmp_path):
+def test_the_published_sizes_have_the_published_keys(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(checkpoints.FULL_CONFIG))
     config = read_config(tmp_path)
     assert config == TSRConfig()
@@ -84,7 +86,7 @@ def test_the_published_sizes_have_the_published_keys(tmp_path):
     assert sum(value.numel() for value in network.parameters()) == 419_275_628
 
 
-def test_a_directory_without_weights_is_told_apart_from_a_damaged_one(tmp_path):
+def test_a_directory_without_weights_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match=r"model.safetensors nor model.ckpt"):
         TSR.load(tmp_path / "nowhere")
     directory = checkpoints.write_tiny(tmp_path / "tiny")
@@ -93,7 +95,7 @@ def test_a_directory_without_weights_is_told_apart_from_a_damaged_one(tmp_path):
         TSR.load(directory)
 
 
-def test_missing_extra_and_misshapen_tensors_are_refused_by_name(directory):
+def test_missing_extra_and_misshapen_tensors_are_refused_by_name(directory: Path) -> None:
     weights = load_file(directory / "model.safetensors")
     weights["decoder.layers.9.weight"] = weights.pop("decoder.layers.0.weight")
     weights["backbone.proj_in.bias"] = torch.zeros(3)
@@ -105,7 +107,7 @@ def test_missing_extra_and_misshapen_tensors_are_refused_by_name(directory):
     assert "backbone.proj_in.bias is (3,), not (32,)" in error.value.message
 
 
-def test_whole_numbers_are_refused_as_weights(directory):
+def test_whole_numbers_are_refused_as_weights(directory: Path) -> None:
     weights = load_file(directory / "model.safetensors")
     weights["backbone.proj_in.bias"] = weights["backbone.proj_in.bias"].int()
     save_file(weights, directory / "model.safetensors")
@@ -118,7 +120,9 @@ class Payload:
         return Path.touch, (Path("ran-from-a-pickle"),)  # type: ignore[return-value]
 
 
-def test_code_in_a_checkpoint_is_refused_and_not_run(directory, tmp_path, monkeypatch):
+def test_code_in_a_checkpoint_is_refused_and_not_run(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (directory / "model.safetensors").unlink()
     torch.save({"weights": Payload()}, directory / "model.ckpt")
@@ -140,7 +144,9 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(directory, tmp_path, monkey
         ("tokenizer.plane_size", None, r"tokenizer.plane_size is missing"),
     ],
 )
-def test_a_config_of_another_network_is_refused_by_name(directory, key, value, named):
+def test_a_config_of_another_network_is_refused_by_name(
+    directory: Path, key: str, value: object, named: str
+) -> None:
     config = yaml.safe_load((directory / "config.yaml").read_text())
     *path, last = key.split(".")
     inner = config
@@ -152,7 +158,7 @@ def test_a_config_of_another_network_is_refused_by_name(directory, key, value, n
         TSR.load(directory)
 
 
-def test_a_config_that_is_no_yaml_is_refused(directory):
+def test_a_config_that_is_no_yaml_is_refused(directory: Path) -> None:
     (directory / "config.yaml").write_text("{a: [")
     with pytest.raises(WeightsCorrupt, match=r"config.yaml cannot be read"):
         TSR.load(directory)

@@ -29,8 +29,19 @@ from gpu_container.tsr.vision import ImageTokenizer
 Picture = Image.Image | NDArray[np.float32] | torch.Tensor
 
 
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """In what matrices are multiplied on ``device``; None is float32.
+
+    Norms and the sums from layer to layer stay in float32 either way. bfloat16 has float32's range and is
+    preferred where the device computes in it; a CPU that only converts it gains nothing.
+    """
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
 class TSR(nn.Module):
-    """The whole network, in float32."""
+    """The whole network; its tensors are float32."""
 
     def __init__(self, config: TSRConfig) -> None:
         super().__init__()
@@ -70,8 +81,10 @@ class TSR(nn.Module):
             image: sRGB on grey, the object in the middle: ``(h, w, 3)`` in 0..1, or a PIL image. It is
                 resampled to ``cond_image_size``².
         """
-        result: torch.Tensor = self(self.prepare(image))
-        return result
+        dtype = half_precision(self.device)
+        with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+            scene_code: torch.Tensor = self(self.prepare(image))
+        return scene_code.float()
 
     def prepare(self, image: Picture) -> torch.Tensor:
         """``image`` as the network takes it: ``(3, s, s) float32`` on its device, s = ``cond_image_size``."""

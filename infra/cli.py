@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from infra.commands import Via
 from infra.errors import MaquetteError
@@ -42,7 +42,17 @@ Workers = Annotated[int, typer.Option(min=0, help="Worker processes.")]
 Data = Annotated[
     Path | None, typer.Option(help="Data folder of the cloud [$MAQUETTE_DATA or ~/.local/state/maquette].")
 ]
+WhichModel = Annotated[
+    Literal["triposr", "u2net", "all"],
+    typer.Argument(help="triposr makes the model, u2net cuts the object out."),
+]
 Out = Annotated[Path, typer.Option(help="Results go to OUT/<photo's name>/.")]
+
+weights = typer.Typer(
+    help="The weights of the learned models: fetched only when asked, never by themselves.",
+    no_args_is_help=True,
+)
+application.add_typer(weights, name="weights")
 
 
 def _version(wanted: bool) -> None:
@@ -153,6 +163,49 @@ def run(context: typer.Context) -> None:
     _require("pipeline")
     # The pipeline is another room with a command line of its own: this process becomes it.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "gpu_container", *context.args])  # noqa: S606
+
+
+@weights.command("fetch")
+def fetch_weights(
+    model: WhichModel = "triposr",
+    to: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for the files [~/.cache/maquette/weights/MODEL]."),
+    ] = None,
+    keep_ckpt: Annotated[
+        bool, typer.Option("--keep-ckpt", help="Keep model.ckpt beside the model.safetensors made of it.")
+    ] = False,
+) -> None:
+    """Download published weights, check their SHA-256, and make them ready; resumes where it broke off."""
+    _require("cli")
+    from infra.commands import weights as command
+    from infra.published import MODELS
+
+    wanted = [known for known in MODELS if model in (known.name, "all")]
+    command.fetch(wanted, to=to, keep_checkpoint=keep_ckpt)
+
+
+@weights.command("verify")
+def verify_weights(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A folder of weights [every known place].")
+    ] = None,
+) -> None:
+    """Read all weights and check that they are what was published; exit status 1 if not."""
+    _require("cli")
+    from infra.commands import weights as command
+
+    if not command.verify(directory):
+        raise typer.Exit(1)
+
+
+@weights.command("list")
+def list_weights() -> None:
+    """Say which weights lie where; quick, since nothing large is read."""
+    _require("cli")
+    from infra.commands import weights as command
+
+    command.show()
 
 
 def _require(*extras: str) -> None:

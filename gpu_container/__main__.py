@@ -19,6 +19,7 @@ from infra import flags
 from infra.errors import InternalError, MaquetteError
 from infra.options import OPTION_NAMES, Options
 from infra.stages import STAGES
+from infra.weights import default_directory, default_matte_model
 
 if TYPE_CHECKING:
     from gpu_container.pipeline import Result
@@ -73,7 +74,7 @@ def run(
     except MaquetteError as error:
         console.print(f"[red]{error.code}[/]: {error.message}", highlight=False)
         raise typer.Exit(2) from None
-    done = _run_all(jobs, options, weights, matte_model)
+    done = _run_all(jobs, options, weights or default_directory(), matte_model or default_matte_model())
     for one in done:
         if isinstance(one.outcome, MaquetteError):
             _report_failure(one.photo, one.outcome)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from infra.errors import MissingDependency, NoClearObject, WeightsCorrupt, WeightsMissing
+from infra.published import U2NET
 
 log = logging.getLogger(__name__)
 
-#: the file that rembg publishes as u2net.onnx (175,997,641 bytes)
-SHA256 = "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491"
+#: of the file that rembg publishes as u2net.onnx
+SHA256 = U2NET.files[0].sha256
 #: a map whose highest and lowest value differ by less says nothing
 _FLAT = 0.05
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from infra.errors import BadConfiguration, DownloadCorrupt, MachineError
+from infra.errors import BadConfiguration, DownloadCorrupt, DownloadFailed, MachineError
 from infra.weights import Report
 
 #: seconds before each further try; counted anew whenever bytes have arrived
@@ -50,7 +50,8 @@ def download(
 
     Raises:
         DownloadCorrupt: what arrives is not the published file.
-        MachineError: host out of reach, refusal, disk full; what has arrived is kept.
+        DownloadFailed: host out of reach, or a refusal; what has arrived is kept.
+        MachineError: disk full; likewise.
         BadConfiguration: address or proxy are unusable.
     """
     try:
@@ -152,7 +153,7 @@ def _receive_rest(
             # Who is offline should hear it now; in the middle of a transfer it may pass.
             offline = isinstance(error, httpx.ConnectError) and part.size == began
             if offline or failures > len(pauses) or not _may_pass(error):
-                raise MachineError(_what_went_wrong(error, url, part, size)) from error
+                raise DownloadFailed(_what_went_wrong(error, url, part, size)) from error
             time.sleep(pauses[failures - 1])
         else:
             return

@@ -30,6 +30,7 @@ MaquetteError
 │   ├── PortTaken                port_taken
 │   ├── AlreadyRunning           already_running
 │   ├── NotRunning               not_running
+│   ├── DownloadFailed           download_failed
 │   └── DownloadCorrupt          download_corrupt
 └── InternalError                internal_error
 
@@ -241,6 +242,12 @@ class NotRunning(MachineError):
     """No local cloud is running."""
 
     code = "not_running"
+
+
+class DownloadFailed(MachineError):
+    """A host is out of reach or refuses; what has arrived is kept."""
+
+    code = "download_failed"
 
 
 class DownloadCorrupt(MachineError):

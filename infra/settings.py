@@ -16,8 +16,8 @@ MAQUETTE_SESSION_SECRET         key that signs session tokens, at least 32 bytes
 MAQUETTE_SESSION_SECRET_ARN     the Secrets Manager secret that holds the key
 MAQUETTE_OPEN_SESSIONS          ``operator``: every new session is the operator's (a machine of one's own)
 MAQUETTE_SITE_ORIGIN            origin that may call REST from a browser; unset: none but its own
-MAQUETTE_WEIGHTS                worker: folder of the TripoSR weights
-MAQUETTE_MATTE_MODEL            worker: the U²-Net model file
+MAQUETTE_WEIGHTS                worker: folder of the TripoSR weights; unset: what a fetch has left here
+MAQUETTE_MATTE_MODEL            worker: the U²-Net model file; unset: likewise
 MAQUETTE_LEASE_SECONDS          worker: how long a silent worker keeps its job (60)
 MAQUETTE_JOB_DEADLINE_SECONDS   worker: longest run of one attempt (900)
 MAQUETTE_THREADS                worker: CPU threads; unset: all cores
@@ -33,6 +33,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from infra.errors import BadConfiguration
+from infra.weights import default_directory, default_matte_model
 
 #: HS256 wants a key as long as its hash (RFC 7518, section 3.2).
 SESSION_SECRET_BYTES = 32
@@ -98,11 +99,11 @@ class Settings:
 
     @property
     def weights(self) -> Path | None:
-        return self._path("MAQUETTE_WEIGHTS")
+        return self._path("MAQUETTE_WEIGHTS") or default_directory(self.environment)
 
     @property
     def matte_model(self) -> Path | None:
-        return self._path("MAQUETTE_MATTE_MODEL")
+        return self._path("MAQUETTE_MATTE_MODEL") or default_matte_model(self.environment)
 
     @property
     def lease_seconds(self) -> float:

@@ -18,7 +18,7 @@ if not output.is_terminal:
 
 #: what each extra of the project is known by
 PACKAGES = {
-    "cli": ("httpx", "websockets"),
+    "cli": ("filelock", "httpx", "websockets"),
     "local": ("aiohttp", "filelock", "moto", "samtranslator"),
     "pipeline": ("torch", "numpy", "PIL", "trimesh", "xatlas"),
 }

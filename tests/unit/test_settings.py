@@ -8,7 +8,9 @@ import pytest
 
 from infra import settings as module
 from infra.errors import BadConfiguration
+from infra.published import TRIPOSR, U2NET
 from infra.settings import Settings
+from infra.weights import default_place, write_record
 
 REQUIRED = {
     "upload_bucket": "MAQUETTE_UPLOAD_BUCKET",
@@ -30,8 +32,8 @@ def test_a_missing_variable_is_named(name: str, variable: str) -> None:
             getattr(Settings(environment), name)
 
 
-def test_what_has_a_default_needs_no_variable() -> None:
-    empty = Settings({})
+def test_what_has_a_default_needs_no_variable(tmp_path: Path) -> None:
+    empty = Settings({"XDG_CACHE_HOME": str(tmp_path)})  # a machine on which nothing was fetched
     assert (empty.lease_seconds, empty.job_deadline_seconds, empty.threads) == (60.0, 900.0, None)
     assert (empty.weights, empty.matte_model, empty.site_origin, empty.session_secret) == (
         None,
@@ -40,6 +42,24 @@ def test_what_has_a_default_needs_no_variable() -> None:
         None,
     )
     assert not empty.open_sessions
+
+
+def test_fetched_weights_are_found_unless_a_variable_names_others(tmp_path: Path) -> None:
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    for model, names in ((TRIPOSR, ("config.yaml", "model.safetensors")), (U2NET, ("u2net.onnx",))):
+        place = default_place(model, environment)
+        place.mkdir(parents=True)
+        record = {}
+        for name, source in zip(names, model.files, strict=True):
+            (place / name).write_bytes(b"x")
+            record[name] = {"bytes": 1, "source_sha256": source.sha256}
+        write_record(place, record)
+
+    fetched = Settings(environment)
+    assert fetched.weights == tmp_path / "maquette/weights/triposr"
+    assert fetched.matte_model == tmp_path / "maquette/weights/u2net/u2net.onnx"
+    named = Settings({**environment, "MAQUETTE_WEIGHTS": "/w", "MAQUETTE_MATTE_MODEL": "/m.onnx"})
+    assert (named.weights, named.matte_model) == (Path("/w"), Path("/m.onnx"))
 
 
 def test_values_are_typed() -> None:

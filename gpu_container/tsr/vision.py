@@ -55,7 +55,7 @@ class Embeddings(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         patches = self.patch_embeddings.projection(image[None])  # (1, c, rows, columns)
-        rows, columns = patches.shape[2:]
+        rows, columns = (int(n) for n in patches.shape[2:])  # numbers also for whoever traces this
         tokens = torch.cat([self.cls_token[0], patches[0].flatten(1).T])
         return tokens + self._positions(rows, columns)
 

@@ -12,21 +12,26 @@ a free point, three for a point of a grid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 import torch.nn.functional as F
 
+from gpu_container.device import evaluate
 from gpu_container.field import RADIUS, grid_axis
-from gpu_container.tsr.decoder import Decoder
+from gpu_container.tsr.decoder import OUTPUTS, Decoder
+from gpu_container.tsr.refine import refined_grid
+from gpu_container.tsr.side_by_side import side_by_side
 
 #: steps of a ray, as the network was trained
 RAY_SAMPLES = 128
 #: the planes' axes: along the width, along the height
 PLANES = ((0, 1), (0, 2), (1, 2))
 #: points in one go: on a CPU's core few enough to stay in its cache, elsewhere enough to fill the device
-CPU_CHUNK = 1 << 12
+CPU_CHUNK = 1 << 14
 DEVICE_CHUNK = 1 << 20
+#: texels that a coarse step of a grid may span: no part is much thinner; and as if there were at least so many
+COARSE_TEXELS = 4 / 3
+LEAST_TEXELS = 64
 
 
 class TriplaneField:
@@ -70,7 +75,7 @@ class TriplaneField:
 
     def density(self, points: torch.Tensor) -> torch.Tensor:
         """Activated density ``(n,)`` at ``points`` ``(n, 3)``."""
-        return (self.radiance(points)[:, 0] - 1).exp()
+        return (self.raw(points) - 1).exp()
 
     def color(self, points: torch.Tensor) -> torch.Tensor:
         """sRGB ``(n, 3)`` in 0..1 at ``points`` ``(n, 3)``."""
@@ -78,30 +83,38 @@ class TriplaneField:
 
     def radiance(self, points: torch.Tensor) -> torch.Tensor:
         """Raw density, then sRGB 0..1, in one go: ``(n, 4) float32`` at ``points`` ``(n, 3)``."""
-        result = points.new_empty(len(points), 4)
+        return self._in_chunks(self._radiance, points)
 
-        def work(part: slice) -> None:
-            decoded = self._decoded(self._gathered(points[part]))
-            result[part, 0] = decoded[:, 0]
-            torch.sigmoid(decoded[:, 1:], out=result[part, 1:])
-
-        self._in_parts(work, len(points))
-        return result
+    def raw(self, points: torch.Tensor) -> torch.Tensor:
+        """Raw density ``(n,) float32`` at ``points`` ``(n, 3)``."""
+        return self._in_chunks(self._raw, points)
 
     def density_grid(self, resolution: int) -> torch.Tensor:
-        """Raw density ``(r, r, r)``."""
-        axis = grid_axis(resolution, self.device)
-        grid = torch.empty((resolution,) * 3, device=self.device)
-        flat = grid.view(-1)
+        """Raw density ``(r, r, r)``: the network's where the surface and its soft skin are, see ``refine``."""
+        widest = int(resolution / max(self._size, LEAST_TEXELS) * COARSE_TEXELS)
+        step = 1 << max(0, widest.bit_length() - 1)
+        spacing = 2 * RADIUS / (resolution - 1)
+        beyond = RADIUS + spacing * torch.arange(1, step, device=self.device)
+        axis = torch.cat([grid_axis(resolution, self.device), beyond])
+        return refined_grid(lambda at: self.raw(axis[at]), resolution, step, RAY_SAMPLES, self.device)
 
-        def work(part: slice) -> None:
-            number = torch.arange(part.start, part.stop, device=self.device)
-            x, y, z = number // resolution**2, number // resolution % resolution, number % resolution
-            points = torch.stack([axis[x], axis[y], axis[z]], dim=-1)
-            flat[part] = self._decoded(self._gathered(points))[:, 0]
+    def _in_chunks(
+        self, function: Callable[[torch.Tensor], torch.Tensor], points: torch.Tensor
+    ) -> torch.Tensor:
+        """``function(points)``, some points at a time."""
+        if self.device.type != "cpu":
+            return evaluate(function, points, DEVICE_CHUNK)
+        if len(points) <= CPU_CHUNK:
+            return function(points)
+        return torch.cat(side_by_side(function, torch.split(points, CPU_CHUNK)))
 
-        self._in_parts(work, resolution**3)
-        return grid
+    def _radiance(self, points: torch.Tensor) -> torch.Tensor:
+        decoded = self._decoded(self._gathered(points), OUTPUTS)
+        decoded[:, 1:].sigmoid_()
+        return decoded
+
+    def _raw(self, points: torch.Tensor) -> torch.Tensor:
+        return self._decoded(self._gathered(points), 1)[:, 0]
 
     def _gathered(self, points: torch.Tensor) -> torch.Tensor:
         """The first layer's output ``(n, neurons)`` at ``points`` ``(n, 3)``."""
@@ -123,27 +136,9 @@ class TriplaneField:
         )
         return summed.add_(self._biases[0])
 
-    def _decoded(self, hidden: torch.Tensor) -> torch.Tensor:
-        """All layers after the first: ``(n, 4)`` of ``hidden`` ``(n, neurons)``, which is used up."""
+    def _decoded(self, hidden: torch.Tensor, outputs: int) -> torch.Tensor:
+        """The network's first ``outputs`` numbers ``(n, outputs)``; uses up ``hidden`` ``(n, neurons)``."""
         F.silu(hidden, inplace=True)
         for weight, bias in zip(self._weights[1:-1], self._biases[1:-1], strict=True):
             hidden = F.silu(torch.addmm(bias, hidden, weight.T), inplace=True)
-        return torch.addmm(self._biases[-1], hidden, self._weights[-1].T)
-
-    def _in_parts(self, work: Callable[[slice], None], count: int) -> None:
-        """``work`` on every part of ``0..count``."""
-        on_cpu = self.device.type == "cpu"
-        chunk = CPU_CHUNK if on_cpu else DEVICE_CHUNK
-        parts = [slice(start, min(start + chunk, count)) for start in range(0, count, chunk)]
-        threads = min(torch.get_num_threads(), len(parts)) if on_cpu else 1
-        if threads <= 1:
-            for part in parts:
-                work(part)
-            return
-        whole = torch.get_num_threads()
-        try:
-            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                for _ in pool.map(work, parts):
-                    pass
-        finally:
-            torch.set_num_threads(whole)
+        return torch.addmm(self._biases[-1][:outputs], hidden, self._weights[-1][:outputs].T)

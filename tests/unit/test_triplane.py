@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from gpu_container.field import SURFACE_RAW, grid_axis
+from gpu_container.mesh import isosurface
 from gpu_container.tsr.decoder import Decoder
+from gpu_container.tsr.refine import OPACITY_ERROR
 from gpu_container.tsr.triplane import TriplaneField
-from tests import reference
+from tests import reference, scene
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden_tiny.npz"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "data" / "golden_tiny.npz"
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +27,11 @@ def golden() -> dict[str, torch.Tensor]:
         return {
             name: torch.from_numpy(stored[name]) for name in stored.files if stored[name].dtype.kind in "fb"
         }
+
+
+@pytest.fixture(scope="module")
+def chair() -> TriplaneField:
+    return TriplaneField(scene.triplane(), Decoder.from_state_dict(scene.decoder_weights()))
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +74,47 @@ def test_the_plain_formulas_render_the_references_pictures(
 def test_a_grid_has_the_references_density(golden: dict[str, torch.Tensor], tiny: TriplaneField) -> None:
     expected = golden["density_grid16"].reshape(16, 16, 16)
     torch.testing.assert_close((tiny.density_grid(16) - 1).exp(), expected, rtol=1e-5, atol=0)
+
+
+def test_the_scene_has_the_plain_formulas_density_and_colour(chair: TriplaneField) -> None:
+    points = (torch.rand(100_000, 3, generator=torch.Generator().manual_seed(3)) * 2 - 1) * 0.9
+    expected = reference.triplane_query(chair.planes, chair.decoder, points).detach()
+    torch.testing.assert_close(chair.radiance(points), expected, rtol=0, atol=1e-4)
+    assert torch.equal(chair.density(points), (chair.raw(points) - 1).exp())
+    assert torch.equal(chair.color(points), chair.radiance(points)[:, 1:])
+    torch.testing.assert_close(chair.raw(points), expected[:, 0], rtol=0, atol=1e-4)
+
+
+def test_no_points_have_no_colours(chair: TriplaneField) -> None:
+    assert chair.color(torch.empty(0, 3)).shape == (0, 3)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("resolution", [80, 130, 256])
+def test_the_scenes_surface_is_that_of_the_dense_grid(chair: TriplaneField, resolution: int) -> None:
+    grid = chair.density_grid(resolution)
+    axis = grid_axis(resolution)
+    dense = torch.stack([chair.raw(torch.cartesian_prod(x[None], axis, axis)) for x in axis]).view_as(grid)
+    # beyond rounding no sample changes sides
+    assert ((grid > SURFACE_RAW) == (dense > SURFACE_RAW))[(dense - SURFACE_RAW).abs() > 1e-5].all()
+    (vertices, faces), (expected, expected_faces) = isosurface(grid), isosurface(dense)
+    np.testing.assert_array_equal(faces, expected_faces)
+    np.testing.assert_allclose(vertices, expected, rtol=0, atol=1e-4)
+    opacity, expected_opacity = (1 - torch.exp(-torch.exp(it - 1) / 128) for it in (grid, dense))
+    assert (opacity - expected_opacity).abs().max() < OPACITY_ERROR
+
+
+def test_a_grid_of_512_takes_less_than_3_gb() -> None:
+    script = """
+import resource, torch
+from tests import scene
+from gpu_container.tsr.decoder import Decoder
+from gpu_container.tsr.triplane import TriplaneField
+field = TriplaneField(scene.triplane(), Decoder.from_state_dict(scene.decoder_weights()))
+assert field.density_grid(512).shape == (512, 512, 512)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=110
+    )
+    assert int(run.stdout) < 3e6  # kilobytes

@@ -1,0 +1,214 @@
+"""A density grid from coarse to fine: the network is asked where it matters, the rest is interpolated.
+
+The grid is sampled on a coarse lattice first, whose spacing is then halved again and again. Each time, blocks
+(the cells of the lattice so far) are looked at, and the new samples in and on a block are asked for when
+
+- the surface may pass through it: its corners lie on both sides of the level, or less than four times the
+  *error* away from it, or
+- its opacity as a ray sees it is not known well enough: the soft skin around the surface, thin smoke.
+
+Everywhere else new samples are interpolated linearly between the lattice's. The *error* is measured, not
+guessed: how far interpolation from every second sample misses the samples in between, the most of it in a block
+and the blocks around it. From every sample it does better, four times better where the field is smooth.
+
+What this cannot see is a part that no sample of the coarse lattice notices: its skirt, where the raw density
+rises above the surroundings', must reach one. No point is further than √3/2 of the coarse spacing from a
+sample, no straight line further than √2/2. A triplane with a texel per coarse step can hardly hold such a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+
+from gpu_container.field import SURFACE_RAW
+from gpu_container.tsr.side_by_side import side_by_side
+
+#: a block this many times the error away from the level has no surface in it
+SAFETY = 4.0
+#: opacity of a ray's sample that interpolation may miss by before finer samples are asked for
+OPACITY_ERROR = 0.02
+#: samples worked on at once: on one of the CPU's threads (and parts at least), and on another device
+CPU_SAMPLES = 1 << 19
+CPU_PARTS = 16
+DEVICE_SAMPLES = 1 << 27
+
+#: raw density ``(n,) float32``, finite, of a grid's samples ``(n, 3) int64``
+Raw = Callable[[torch.Tensor], torch.Tensor]
+
+#: a finer lattice's samples fall into classes by which of their coordinates are odd; with none it is an old one
+_NEW = tuple(odd for odd in product((0, 1), repeat=3) if any(odd))
+
+
+def refined_grid(
+    raw: Raw, resolution: int, step: int, ray_samples: int, device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """Raw density ``(r, r, r) float32`` on ``device``, indexed ``[x, y, z]``.
+
+    On the CPU ``raw`` is called from several threads at a time, on each with torch's own threads at one.
+
+    Args:
+        raw: asked for samples of the grid, and up to ``step - 1`` beyond its end, where the step does not
+            divide it; see ``Raw``.
+        step: spacing of the coarse lattice, a power of two; 1 asks for every sample.
+        ray_samples: into how many steps a ray is cut, see :class:`gpu_container.field.Field`.
+    """
+    lattice = _Lattice(raw, resolution, torch.device(device))
+    values = lattice.all(step)
+    while step > 1:
+        blocks = blocks_to_cut(values, ray_samples)
+        step //= 2
+        values = lattice.halved(values, blocks, step)
+    return values
+
+
+def blocks_to_cut(values: torch.Tensor, ray_samples: int) -> torch.Tensor:
+    """Which blocks of a lattice ``values`` ``(m + 1,)³`` need finer samples: ``(m, m, m) bool``."""
+    guess = _interpolated(values)
+    error = _around(_corners((values - guess).abs()))
+    high, low = _corners(values), -_corners(-values)
+    surface = (high + SAFETY * error > SURFACE_RAW) & (low - SAFETY * error < SURFACE_RAW)
+    del error, high, low
+    unclear = (_opacity(values, ray_samples) - _opacity(guess, ray_samples)).abs()
+    return surface | (_around(_corners(unclear)) > OPACITY_ERROR)
+
+
+class _Lattice:
+    """Every step-th sample of a grid; the last may lie beyond its end."""
+
+    def __init__(self, raw: Raw, resolution: int, device: torch.device) -> None:
+        self.raw = raw
+        self.resolution = resolution
+        self.device = device
+
+    def all(self, step: int) -> torch.Tensor:
+        """Every sample: ``(side, side, side)``."""
+        side = self._side(step)
+        values = torch.empty((side,) * 3, device=self.device)
+        plane = torch.ones(side, side, dtype=torch.bool, device=self.device)
+
+        def work(planes: range) -> None:
+            at = plane.expand(len(planes), -1, -1).nonzero()
+            at[:, 0] += planes.start
+            values[planes.start : planes.stop] = self.raw(at * step).view(-1, side, side)
+
+        self._by_planes(work, side, side**2)
+        return values
+
+    def halved(self, coarse: torch.Tensor, blocks: torch.Tensor, step: int) -> torch.Tensor:
+        """The lattice of ``step`` from ``coarse`` ``(c, c, c)``, which is that of twice the step.
+
+        Args:
+            blocks: ``(c - 1,)³`` whose new samples are asked for; the others are interpolated.
+        """
+        side = self._side(step)
+        fine = torch.empty((side,) * 3, device=self.device)
+        ringed = F.pad(blocks, (1, 1) * 3)
+
+        def work(planes: range) -> None:
+            first, stop = planes.start, planes.stop
+            slab = fine[2 * first : 2 * stop]
+            _double_into(slab, coarse[first : stop + 1])
+            views = [slab[x::2, y::2, z::2] for x, y, z in _NEW]
+            places = [
+                _touched(ringed[first : stop + 1], odd, view.shape).nonzero()
+                for odd, view in zip(_NEW, views, strict=True)
+            ]
+            at = torch.cat([2 * place + place.new_tensor(odd) for odd, place in zip(_NEW, places, strict=True)])
+            if len(at) == 0:
+                return
+            at[:, 0] += 2 * first
+            values = torch.split(self.raw(at * step), [len(place) for place in places])
+            for view, place, value in zip(views, places, values, strict=True):
+                view[place.unbind(1)] = value
+
+        self._by_planes(work, len(coarse), 2 * side**2)
+        return fine
+
+    def _side(self, step: int) -> int:
+        return -(-(self.resolution - 1) // step) + 1
+
+    def _by_planes(self, work: Callable[[range], None], planes: int, samples: int) -> None:
+        """``work`` on all planes, of so many samples each, some at a time."""
+        on_cpu = self.device.type == "cpu"
+        most = min(CPU_SAMPLES // samples, planes // CPU_PARTS) if on_cpu else DEVICE_SAMPLES // samples
+        thickness = max(1, most)
+        parts = [range(first, min(first + thickness, planes)) for first in range(0, planes, thickness)]
+        if on_cpu:
+            side_by_side(work, parts)
+        else:
+            for part in parts:
+                work(part)
+
+
+def _double_into(fine: torch.Tensor, coarse: torch.Tensor) -> None:
+    """Fill ``fine`` with ``coarse`` and, between its samples, their means; what is too much is left out."""
+    middle = coarse
+    for axis in (0, 1):
+        shape = list(middle.shape)
+        shape[axis] = fine.shape[axis]
+        doubled = middle.new_empty(shape)
+        _double_along(doubled.movedim(axis, -1), middle.movedim(axis, -1))
+        middle = doubled
+    _double_along(fine, middle)
+
+
+def _double_along(fine: torch.Tensor, coarse: torch.Tensor) -> None:
+    """:func:`_double_into` along the last axis alone."""
+    count = fine.shape[-1]
+    fine[..., ::2] = coarse[..., : -(-count // 2)]
+    between = torch.lerp(coarse[..., :-1], coarse[..., 1:], 0.5)
+    fine[..., 1::2] = between[..., : count // 2]
+
+
+def _interpolated(values: torch.Tensor) -> torch.Tensor:
+    """``values`` ``(s, s, s)`` as they would be if only every second sample were known."""
+    last = len(values) - 1
+    # where the last sample is a middle one it is guessed from one side
+    known = torch.arange(0, last + 2, 2, device=values.device).clamp_max(last)
+    guess = torch.empty_like(values)
+    _double_into(guess, values[known][:, known][:, :, known])
+    return guess
+
+
+def _touched(ringed: torch.Tensor, odd: tuple[int, ...], shape: torch.Size) -> torch.Tensor:
+    """Which new samples of a class lie in or on a block: ``shape``.
+
+    Args:
+        ringed: blocks; along an axis the coarse sample ``i`` lies between numbers ``i`` and ``i + 1``.
+        odd: the class; an odd coordinate lies in the middle of a block, an even one between two blocks.
+    """
+    for axis in range(3):
+        after = ringed.narrow(axis, 1, ringed.shape[axis] - 1)
+        ringed = after if odd[axis] else after | ringed.narrow(axis, 0, ringed.shape[axis] - 1)
+    return ringed[: shape[0], : shape[1], : shape[2]]
+
+
+def _corners(values: torch.Tensor) -> torch.Tensor:
+    """The highest of each block's corners: ``(s - 1,)³`` of ``(s, s, s)``."""
+    for axis in range(3):
+        count = values.shape[axis] - 1
+        values = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, 1, count))
+    return values
+
+
+def _around(values: torch.Tensor) -> torch.Tensor:
+    """The highest of each block and the 26 around it, same shape."""
+    for axis in range(3):
+        count = values.shape[axis] - 1
+        pairs = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, 1, count))
+        # first pair stands for the first block, the last for the last
+        widest = values.clone()
+        widest.narrow(axis, 0, count).copy_(pairs)
+        inner = widest.narrow(axis, 1, count)
+        torch.maximum(inner, pairs, out=inner)
+        values = widest
+    return values
+
+
+def _opacity(raw: torch.Tensor, ray_samples: int) -> torch.Tensor:
+    """What one of a ray's samples takes of its light."""
+    return -torch.expm1(-torch.exp(raw - 1) / ray_samples)

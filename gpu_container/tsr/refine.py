@@ -59,21 +59,10 @@ def refined_grid(
     lattice = _Lattice(raw, resolution, torch.device(device))
     values = lattice.all(step)
     while step > 1:
-        blocks = blocks_to_cut(values, ray_samples)
+        blocks = lattice.blocks_to_cut(values, ray_samples)
         step //= 2
         values = lattice.halved(values, blocks, step)
     return values
-
-
-def blocks_to_cut(values: torch.Tensor, ray_samples: int) -> torch.Tensor:
-    """Which blocks of a lattice ``values`` ``(m + 1,)³`` need finer samples: ``(m, m, m) bool``."""
-    guess = _interpolated(values)
-    error = _around(_corners((values - guess).abs()))
-    high, low = _corners(values), -_corners(-values)
-    surface = (high + SAFETY * error > SURFACE_RAW) & (low - SAFETY * error < SURFACE_RAW)
-    del error, high, low
-    unclear = (_opacity(values, ray_samples) - _opacity(guess, ray_samples)).abs()
-    return surface | (_around(_corners(unclear)) > OPACITY_ERROR)
 
 
 class _Lattice:
@@ -97,6 +86,20 @@ class _Lattice:
 
         self._by_planes(work, side, side**2)
         return values
+
+    def blocks_to_cut(self, values: torch.Tensor, ray_samples: int) -> torch.Tensor:
+        """Which blocks of a lattice ``values`` ``(c, c, c)`` need finer samples: ``(c - 1,)³ bool``."""
+        blocks = torch.empty([len(values) - 1] * 3, dtype=torch.bool, device=self.device)
+
+        def work(planes: range) -> None:
+            # the blocks on either side, and, from an even sample to an even one, their corners
+            first = max(planes.start - 1, 0) // 2 * 2
+            last = (planes.stop + 2) // 2 * 2
+            found = _unclear(values[first : last + 1], ray_samples)
+            blocks[planes.start : planes.stop] = found[planes.start - first : planes.stop - first]
+
+        self._by_planes(work, len(blocks), 4 * len(blocks) ** 2)
+        return blocks
 
     def halved(self, coarse: torch.Tensor, blocks: torch.Tensor, step: int) -> torch.Tensor:
         """The lattice of ``step`` from ``coarse`` ``(c, c, c)``, which is that of twice the step.
@@ -164,13 +167,26 @@ def _double_along(fine: torch.Tensor, coarse: torch.Tensor) -> None:
     fine[..., 1::2] = between[..., : count // 2]
 
 
+def _unclear(values: torch.Tensor, ray_samples: int) -> torch.Tensor:
+    """Which blocks of ``values`` ``(x, y, z)`` may hold surface or opacity that is not known well enough."""
+    guess = _interpolated(values)
+    error = _highest_around((values - guess).abs())
+    high, low = _highest_corner(values), -_highest_corner(-values)
+    surface = (high + SAFETY * error > SURFACE_RAW) & (low - SAFETY * error < SURFACE_RAW)
+    missing = (_opacity(values, ray_samples) - _opacity(guess, ray_samples)).abs()
+    return surface | (_highest_around(missing) > OPACITY_ERROR)
+
+
 def _interpolated(values: torch.Tensor) -> torch.Tensor:
-    """``values`` ``(s, s, s)`` as they would be if only every second sample were known."""
-    last = len(values) - 1
-    # where the last sample is a middle one it is guessed from one side
-    known = torch.arange(0, last + 2, 2, device=values.device).clamp_max(last)
+    """``values`` ``(x, y, z)`` as they would be if only every second sample were known."""
+    known = values
+    for axis in range(3):
+        last = values.shape[axis] - 1
+        # where the last sample is a middle one it is guessed from one side
+        every_second = torch.arange(0, last + 2, 2, device=values.device).clamp_max(last)
+        known = known.index_select(axis, every_second)
     guess = torch.empty_like(values)
-    _double_into(guess, values[known][:, known][:, :, known])
+    _double_into(guess, known)
     return guess
 
 
@@ -187,25 +203,21 @@ def _touched(ringed: torch.Tensor, odd: tuple[int, ...], shape: torch.Size) -> t
     return ringed[: shape[0], : shape[1], : shape[2]]
 
 
-def _corners(values: torch.Tensor) -> torch.Tensor:
-    """The highest of each block's corners: ``(s - 1,)³`` of ``(s, s, s)``."""
+def _highest_corner(values: torch.Tensor) -> torch.Tensor:
+    """Of each block: ``(x - 1, y - 1, z - 1)`` of samples ``(x, y, z)``."""
     for axis in range(3):
         count = values.shape[axis] - 1
         values = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, 1, count))
     return values
 
 
-def _around(values: torch.Tensor) -> torch.Tensor:
-    """The highest of each block and the 26 around it, same shape."""
+def _highest_around(values: torch.Tensor) -> torch.Tensor:
+    """Of each block and the 26 around it: ``(x - 1, y - 1, z - 1)`` of samples ``(x, y, z) >= 0``."""
+    values = F.pad(values, (1, 1) * 3)
     for axis in range(3):
         count = values.shape[axis] - 1
         pairs = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, 1, count))
-        # first pair stands for the first block, the last for the last
-        widest = values.clone()
-        widest.narrow(axis, 0, count).copy_(pairs)
-        inner = widest.narrow(axis, 1, count)
-        torch.maximum(inner, pairs, out=inner)
-        values = widest
+        values = torch.maximum(pairs.narrow(axis, 0, count - 2), pairs.narrow(axis, 2, count - 2))
     return values
 
 

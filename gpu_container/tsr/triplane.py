@@ -28,7 +28,7 @@ RAY_SAMPLES = 128
 #: the planes' axes: along the width, along the height
 PLANES = ((0, 1), (0, 2), (1, 2))
 #: points in one go: on one of the CPU's threads, and on another device
-CPU_CHUNK = 1 << 14
+CPU_CHUNK = 1 << 13
 DEVICE_CHUNK = 1 << 20
 #: texels that a coarse step of a grid may span: no part is much thinner; and as if there were at least so many
 COARSE_TEXELS = 4 / 3

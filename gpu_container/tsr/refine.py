@@ -98,7 +98,7 @@ class _Lattice:
             found = _unclear(values[first : last + 1], ray_samples)
             blocks[planes.start : planes.stop] = found[planes.start - first : planes.stop - first]
 
-        self._by_planes(work, len(blocks), 4 * len(blocks) ** 2)
+        self._by_planes(work, len(blocks), len(blocks) ** 2)
         return blocks
 
     def halved(self, coarse: torch.Tensor, blocks: torch.Tensor, step: int) -> torch.Tensor:
@@ -171,7 +171,7 @@ def _unclear(values: torch.Tensor, ray_samples: int) -> torch.Tensor:
     """Which blocks of ``values`` ``(x, y, z)`` may hold surface or opacity that is not known well enough."""
     guess = _interpolated(values)
     error = _highest_around((values - guess).abs())
-    high, low = _highest_corner(values), -_highest_corner(-values)
+    high, low = _of_corners(torch.maximum, values), _of_corners(torch.minimum, values)
     surface = (high + SAFETY * error > SURFACE_RAW) & (low - SAFETY * error < SURFACE_RAW)
     missing = (_opacity(values, ray_samples) - _opacity(guess, ray_samples)).abs()
     return surface | (_highest_around(missing) > OPACITY_ERROR)
@@ -203,22 +203,23 @@ def _touched(ringed: torch.Tensor, odd: tuple[int, ...], shape: torch.Size) -> t
     return ringed[: shape[0], : shape[1], : shape[2]]
 
 
-def _highest_corner(values: torch.Tensor) -> torch.Tensor:
-    """Of each block: ``(x - 1, y - 1, z - 1)`` of samples ``(x, y, z)``."""
+def _of_corners(
+    pick: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], values: torch.Tensor
+) -> torch.Tensor:
+    """``pick`` of each block's corners: ``(x - 1, y - 1, z - 1)`` of samples ``(x, y, z)``."""
     for axis in range(3):
         count = values.shape[axis] - 1
-        values = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, 1, count))
+        values = pick(values.narrow(axis, 0, count), values.narrow(axis, 1, count))
     return values
 
 
 def _highest_around(values: torch.Tensor) -> torch.Tensor:
     """Of each block and the 26 around it: ``(x - 1, y - 1, z - 1)`` of samples ``(x, y, z) >= 0``."""
-    values = F.pad(values, (1, 1) * 3)
+    blocks = _of_corners(torch.maximum, F.pad(values, (1, 1) * 3))
     for axis in range(3):
-        count = values.shape[axis] - 1
-        pairs = torch.maximum(values.narrow(axis, 0, count), values.narrow(axis, 1, count))
-        values = torch.maximum(pairs.narrow(axis, 0, count - 2), pairs.narrow(axis, 2, count - 2))
-    return values
+        count = blocks.shape[axis] - 2
+        blocks = torch.maximum(blocks.narrow(axis, 0, count), blocks.narrow(axis, 2, count))
+    return blocks
 
 
 def _opacity(raw: torch.Tensor, ray_samples: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ interpolates well; ``SURFACE_RAW`` is the same level there.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -51,6 +51,20 @@ class Field(Protocol):
     def density_grid(self, resolution: int) -> torch.Tensor:
         """Raw density, ``(r, r, r) float32`` indexed ``[x, y, z]``, samples on both faces of the cube
         (``linspace(-RADIUS, RADIUS, resolution)`` along each axis)."""
+        ...
+
+
+@runtime_checkable
+class RadianceField(Field, Protocol):
+    """A Field that is finer than its grid, and gives density and colour in one evaluation.
+
+    Of a plain Field the renderer takes the density from the grid, which has to resolve it: a skin, and no smoke
+    around it. For colours alone it asks, a few of each ray. By offering ``radiance`` a Field says that its own
+    density is to be seen too: then the grid only tells where to ask.
+    """
+
+    def radiance(self, points: torch.Tensor) -> torch.Tensor:
+        """Raw density, then sRGB in 0..1: ``(n, 4) float32``, at ``points`` ``(n, 3)``."""
         ...
 
 

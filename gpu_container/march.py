@@ -31,7 +31,8 @@ LAYER_GAP = 1 / 64
 MOST_LAYERS = 16
 #: below this share of its light left a ray ends
 DARK = 1 / 1024
-#: raw density that counts as nothing: a whole ray through it is covered to 1/64, through a soft skin far less
+#: raw density that counts as nothing. A whole ray through it would be covered to 1/64, by four levels of a
+#: picture; but a field whose grid is drawn from has a skin and no smoke, see ``RadianceField``
 NOTHING_RAW = 1.0 + math.log(1 / 64)
 #: log2 of a block's side in grid cells
 BLOCK_BITS = 2
@@ -39,6 +40,8 @@ BLOCK = 1 << BLOCK_BITS
 #: entries of a table of transmittance per unit of raw density, and the raw density where it ends: all is opaque
 TABLE_STEPS = 64
 OPAQUE_RAW = 13.0
+#: more samples than a ray has: keeps a number that may be infinite within an integer
+FARTHEST = 1e6
 
 
 class Steps(NamedTuple):
@@ -81,10 +84,12 @@ def occupied_blocks(
 
 
 @compiled
-def _interpolate(
-    flat: NDArray[np.float32], side: int, cx: int, cy: int, cz: int, fx: float, fy: float, fz: float
-) -> float:
-    """Trilinear value at ``f`` 0..1 within cell ``c`` of the grid ``flat`` ``(side³,)``."""
+def interpolate(flat: NDArray[np.float32], side: int, gx: float, gy: float, gz: float) -> float:
+    """Trilinear value at ``g``, in cells, of the grid ``flat`` ``(side³,)``."""
+    cx = min(max(int(gx), 0), side - 2)
+    cy = min(max(int(gy), 0), side - 2)
+    cz = min(max(int(gz), 0), side - 2)
+    fx, fy, fz = gx - cx, gy - cy, gz - cz
     # unsigned, or each look-up would first be checked for an index from the end
     one = np.uint64(1)
     at = np.uint64((cx * side + cy) * side + cz)
@@ -96,6 +101,62 @@ def _interpolate(
     v11 = flat[xy] + fz * (flat[xy + one] - flat[xy])
     v0 = v00 + fy * (v01 - v00)
     return v0 + fx * (v10 + fy * (v11 - v10) - v0)  # type: ignore[no-any-return]
+
+
+@compiled
+def ray_in_cells(
+    position: NDArray[np.float64], dx: float, dy: float, dz: float, samples: int, per_unit: float
+) -> tuple[bool, float, float, float, float, float, float]:
+    """A ray clipped to the cube, in grid cells: does it cross, where sample 0 lies, the step between samples.
+
+    Args:
+        position: ``(3,)`` where the ray of direction ``d`` starts.
+        per_unit: cells per unit of length.
+    """
+    # a ray along a face: any tiny slope keeps the divisions finite
+    dx = dx if abs(dx) > 1e-9 else 1e-9
+    dy = dy if abs(dy) > 1e-9 else 1e-9
+    dz = dz if abs(dz) > 1e-9 else 1e-9
+    ax, bx = (-RADIUS - position[0]) / dx, (RADIUS - position[0]) / dx
+    ay, by = (-RADIUS - position[1]) / dy, (RADIUS - position[1]) / dy
+    az, bz = (-RADIUS - position[2]) / dz, (RADIUS - position[2]) / dz
+    near = max(max(min(ax, bx), min(ay, by)), max(min(az, bz), 0.0))
+    far = min(min(max(ax, bx), max(ay, by)), max(az, bz))
+    # position in grid cells is linear in the sample's number: g = g0 + i * s
+    step = (far - near) / samples
+    start = near + 0.5 * step
+    return (
+        far > near,
+        (position[0] + start * dx + RADIUS) * per_unit,
+        (position[1] + start * dy + RADIUS) * per_unit,
+        (position[2] + start * dz + RADIUS) * per_unit,
+        step * dx * per_unit,
+        step * dy * per_unit,
+        step * dz * per_unit,
+    )
+
+
+@compiled
+def samples_to_skip(
+    empty: NDArray[np.uint8], gx: float, gy: float, gz: float, sx: float, sy: float, sz: float, side: int
+) -> int:
+    """How many steps ``s`` lead from ``g`` to the next sample beyond empty blocks; 0 where it is occupied.
+
+    Args:
+        empty: see :func:`march_strip`.
+        side: the grid's, in samples.
+    """
+    qx = min(max(int(gx), 0), side - 2) >> BLOCK_BITS
+    qy = min(max(int(gy), 0), side - 2) >> BLOCK_BITS
+    qz = min(max(int(gz), 0), side - 2) >> BLOCK_BITS
+    away = int(empty[qx, qy, qz])
+    if away == 0:
+        return 0
+    # every block nearer than `away` is empty: out of their box
+    ex = ((qx + away if sx > 0 else qx + 1 - away) * BLOCK - gx) / sx
+    ey = ((qy + away if sy > 0 else qy + 1 - away) * BLOCK - gy) / sy
+    ez = ((qz + away if sz > 0 else qz + 1 - away) * BLOCK - gz) / sz
+    return max(1, math.ceil(min(min(ex, ey), min(ez, FARTHEST))))
 
 
 @compiled
@@ -131,9 +192,9 @@ def march_strip(
     """
     samples = steps.samples
     flat = raw.ravel()
-    last_cell = raw.shape[0] - 2
+    side = raw.shape[0]
     last_slot = len(steps.passing) - 1.001
-    per_unit = (raw.shape[0] - 1) / (2 * RADIUS)
+    per_unit = (side - 1) / (2 * RADIUS)
     total = 0
     ray = -1
     for column in columns:
@@ -144,24 +205,9 @@ def march_strip(
             dx = axes[2, 0] + column * axes[0, 0] + row * axes[1, 0]
             dy = axes[2, 1] + column * axes[0, 1] + row * axes[1, 1]
             dz = axes[2, 2] + column * axes[0, 2] + row * axes[1, 2]
-            # a ray along a face: any tiny slope keeps the divisions finite
-            dx = dx if abs(dx) > 1e-9 else 1e-9
-            dy = dy if abs(dy) > 1e-9 else 1e-9
-            dz = dz if abs(dz) > 1e-9 else 1e-9
-            ax, bx = (-RADIUS - position[0]) / dx, (RADIUS - position[0]) / dx
-            ay, by = (-RADIUS - position[1]) / dy, (RADIUS - position[1]) / dy
-            az, bz = (-RADIUS - position[2]) / dz, (RADIUS - position[2]) / dz
-            near = max(max(min(ax, bx), min(ay, by)), max(min(az, bz), 0.0))
-            far = min(min(max(ax, bx), max(ay, by)), max(az, bz))
-            if far <= near:
+            crosses, gx0, gy0, gz0, sx, sy, sz = ray_in_cells(position, dx, dy, dz, samples, per_unit)
+            if not crosses:
                 continue
-            # position in grid cells is linear in the sample's number: g = g0 + i * s
-            step = (far - near) / samples
-            start = near + 0.5 * step
-            gx0 = (position[0] + start * dx + RADIUS) * per_unit
-            gy0 = (position[1] + start * dy + RADIUS) * per_unit
-            gz0 = (position[2] + start * dz + RADIUS) * per_unit
-            sx, sy, sz = step * dx * per_unit, step * dy * per_unit, step * dz * per_unit
             light = 1.0
             used = 0.0  # sum of weights
             layers = 0
@@ -171,19 +217,11 @@ def march_strip(
             i = 0
             while i < samples:
                 gx, gy, gz = gx0 + i * sx, gy0 + i * sy, gz0 + i * sz
-                cx = min(max(int(gx), 0), last_cell)
-                cy = min(max(int(gy), 0), last_cell)
-                cz = min(max(int(gz), 0), last_cell)
-                qx, qy, qz = cx >> BLOCK_BITS, cy >> BLOCK_BITS, cz >> BLOCK_BITS
-                away = int(empty[qx, qy, qz])
-                if away > 0:
-                    # every block nearer than `away` is empty: on to the first sample beyond their box
-                    ex = ((qx + away if sx > 0 else qx + 1 - away) * BLOCK - gx) / sx
-                    ey = ((qy + away if sy > 0 else qy + 1 - away) * BLOCK - gy) / sy
-                    ez = ((qz + away if sz > 0 else qz + 1 - away) * BLOCK - gz) / sz
-                    i += max(1, math.ceil(min(min(ex, ey), min(ez, float(samples)))))
+                skipped = samples_to_skip(empty, gx, gy, gz, sx, sy, sz, side)
+                if skipped > 0:
+                    i += skipped
                     continue
-                value = _interpolate(flat, raw.shape[0], cx, cy, cz, gx - cx, gy - cy, gz - cz)
+                value = interpolate(flat, side, gx, gy, gz)
                 if value > NOTHING_RAW:
                     entry = min((value - NOTHING_RAW) * TABLE_STEPS, last_slot)
                     slot = int(entry)

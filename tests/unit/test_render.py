@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from gpu_container import march, render
 from gpu_container.camera import orbit_cameras, pixel_offsets
-from tests import reference
+from gpu_container.field import SURFACE_DENSITY, SURFACE_RAW, Field, RadianceField
+from gpu_container.tsr.decoder import Decoder
+from gpu_container.tsr.triplane import TriplaneField
+from tests import reference, scene
 from tests.fields import Ball, Empty
 
 Pictures = NDArray[np.uint8]
@@ -50,6 +53,56 @@ class Shaded(Ball):
         return 0.5 + 0.5 * torch.sin(4 * points)
 
 
+class Radiant(Ball):
+    """Another field, drawn from its own density instead of its grid's; counts how often it is asked."""
+
+    def __init__(self, field: Ball) -> None:
+        super().__init__(field.radius, (0.0, 0.0, 0.0), field.sharpness)
+        self.field = field
+        self.asked = 0
+
+    @property
+    def ray_samples(self) -> int:
+        return self.field.ray_samples
+
+    def signed_distance(self, points: torch.Tensor) -> torch.Tensor:
+        return self.field.signed_distance(points)
+
+    def density(self, points: torch.Tensor) -> torch.Tensor:
+        return self.field.density(points)
+
+    def color(self, points: torch.Tensor) -> torch.Tensor:
+        return self.field.color(points)
+
+    def radiance(self, points: torch.Tensor) -> torch.Tensor:
+        self.asked += len(points)
+        return torch.cat([1 + self.density(points).log()[:, None], self.color(points)], dim=1)
+
+
+class Smoke(Ball):
+    """The same thin black smoke everywhere, and nothing in it."""
+
+    def __init__(self, raw: float) -> None:
+        super().__init__()
+        self.smoke = raw
+
+    def signed_distance(self, points: torch.Tensor) -> torch.Tensor:
+        return torch.full(points.shape[:-1], (self.smoke - 1 - math.log(SURFACE_DENSITY)) / self.sharpness)
+
+    def color(self, points: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(points)
+
+
+class Metal(Ball):
+    """A ball whose density leaps from nothing to far more than any float's exponential could hold."""
+
+    def density(self, points: torch.Tensor) -> torch.Tensor:
+        return torch.where(self.signed_distance(points) > 0, 1e38, 1e-6)
+
+    def density_grid(self, resolution: int) -> torch.Tensor:
+        return torch.where(super().density_grid(resolution) > SURFACE_RAW, 88.5, -12.8)
+
+
 class Scarce(Ball):
     """A field whose device runs out of memory at more than 5000 points."""
 
@@ -66,11 +119,23 @@ class Broken(Ball):
         raise ValueError("no colour today")
 
 
-def pictures_of(field: Ball, views: int = 4, size: int = 128, resolution: int = 96) -> Pictures:
+@pytest.fixture(scope="module")
+def chair() -> TriplaneField:
+    """The realistic scene, as a learned field."""
+    return TriplaneField(scene.triplane(), Decoder.from_state_dict(scene.decoder_weights()))
+
+
+@pytest.fixture(scope="module")
+def plain_chair(chair: TriplaneField) -> list[torch.Tensor]:
+    """What the reference shows of it, in three views at 96²."""
+    return [plain(chair, 120 * k, 96) for k in range(3)]
+
+
+def pictures_of(field: Field, views: int = 4, size: int = 128, resolution: int = 96) -> Pictures:
     return render.orbit(field, field.density_grid(resolution), views, size)
 
 
-def plain(field: Ball, azimuth_degrees: float, size: int) -> torch.Tensor:
+def plain(field: Field, azimuth_degrees: float, size: int) -> torch.Tensor:
     """What the reference shows; on one thread, since its many short tensor calls gain nothing by more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -173,6 +238,94 @@ def test_pictures_agree_with_the_plain_formulas(field: Ball, resolution: int, de
         assert decibels_between(picture, plain(field, 360 * k / 5, 96)) > decibels, f"view {k}"
 
 
+@pytest.mark.parametrize(("resolution", "decibels"), [(32, 45), (128, 49), (256, 49)])
+def test_a_learned_field_agrees_with_the_plain_formulas(
+    chair: TriplaneField, plain_chair: list[torch.Tensor], resolution: int, decibels: float
+) -> None:
+    pictures = pictures_of(chair, 3, 96, resolution)
+
+    for k in range(3):
+        assert decibels_between(pictures[k], plain_chair[k]) > decibels, f"view {k}"
+
+
+def test_rays_that_miss_a_learned_field_are_white(
+    chair: TriplaneField, plain_chair: list[torch.Tensor]
+) -> None:
+    for picture, expected in zip(pictures_of(chair, 3, 96), plain_chair, strict=True):
+        # its empty space holds some smoke: three tenths of a level
+        missing = (expected > 1 - 0.4 / 255).all(dim=-1).numpy()
+        assert missing.mean() > 0.4
+        assert (picture[missing] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "resolution", "decibels"),
+    [
+        (Shaded(sharpness=100.0), 128, 50),
+        (Shaded(0.7, (0.15, 0.1, 0.0)), 128, 50),
+        (Bumpy(), 32, 50),
+        (Bumpy(), 128, 50),
+        (Thin(), 128, 50),
+        (Ball(), 128, 45),
+        (Ball(4.0), 64, 50),
+    ],
+    ids=[
+        "ball",
+        "cut off by the cube",
+        "bumps, coarsest grid",
+        "bumps",
+        "thin skin",
+        "colours that jump",
+        "solid",
+    ],
+)
+def test_a_field_that_offers_radiance_agrees_with_the_plain_formulas(
+    field: Ball, resolution: int, decibels: float
+) -> None:
+    assert isinstance(Radiant(field), RadianceField)
+    assert not isinstance(field, RadianceField)
+
+    pictures = pictures_of(Radiant(field), 3, 96, resolution)
+
+    for k, picture in enumerate(pictures):
+        assert decibels_between(picture, plain(field, 120 * k, 96)) > decibels, f"view {k}"
+
+
+def test_a_field_that_offers_radiance_is_believed_more_than_its_grid() -> None:
+    field = Radiant(Bumpy())
+    grid = field.density_grid(96)
+    noise = 2 * torch.rand(grid.shape, generator=torch.Generator().manual_seed(7)) - 1
+    expected = [plain(field, 180 * k, 96) for k in range(2)]
+
+    from_field = render.orbit(field, grid + noise, 2, 96)
+    from_grid = render.orbit(field.field, grid + noise, 2, 96)
+
+    for k in range(2):
+        assert decibels_between(from_field[k], expected[k]) > 50
+        assert decibels_between(from_grid[k], expected[k]) < 43
+
+
+def test_little_is_asked_for_where_the_object_is_hard_and_nothing_behind_it() -> None:
+    field = Radiant(Ball(0.5, sharpness=400.0))
+    pictures = pictures_of(field, 2, 128, 256)
+
+    assert field.asked < 4 * (pictures.min(axis=-1) < 255).sum()
+
+
+@pytest.mark.parametrize("raw", [-8.0, -5.3, -5.2, -4.0, -3.0, -1.0, 1.0])
+def test_smoke_is_right_to_one_level_of_a_picture(raw: float) -> None:
+    picture = pictures_of(Radiant(Smoke(raw)), 1, 64, 32)[0]
+
+    assert np.abs(picture / 255 - plain(Smoke(raw), 0, 64).numpy()).max() < 1 / 255
+
+
+def test_an_empty_field_that_offers_radiance_gives_white_pictures_unasked() -> None:
+    field = Radiant(Empty(sharpness=10.0))
+
+    assert (pictures_of(field, 2, 64, 48) == 255).all()
+    assert field.asked == 0
+
+
 def test_a_grid_of_the_smallest_resolution_still_shows_the_object() -> None:
     field = Shaded(0.5, sharpness=20.0)
 
@@ -212,6 +365,15 @@ def test_no_block_with_visible_density_counts_as_empty() -> None:
 
 def test_a_device_short_of_memory_gives_the_same_pictures() -> None:
     assert (pictures_of(Scarce()) == pictures_of(Ball())).all()
+
+
+def test_a_field_that_offers_radiance_gives_the_same_bytes_and_any_strips_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = pictures_of(Radiant(Bumpy()))
+    monkeypatch.setattr(render, "STRIP_RAYS", 700)
+
+    assert (pictures_of(Radiant(Bumpy())) == whole).all()
 
 
 def test_what_a_field_raises_arrives() -> None:

@@ -9,9 +9,26 @@ import pytest
 import torch
 
 from gpu_container import render, render_torch
+from gpu_container.field import Field
 from gpu_container.gridded import GriddedField
+from gpu_container.tsr.triplane import TriplaneField
 from tests.fields import Ball, Empty
-from tests.unit.test_render import Bumpy, Pictures, Scarce, Shaded, Thin, decibels_between, plain
+from tests.unit.test_render import (
+    Bumpy,
+    Metal,
+    Pictures,
+    Radiant,
+    Scarce,
+    Shaded,
+    Smoke,
+    Thin,
+    chair,
+    decibels_between,
+    plain,
+    plain_chair,
+)
+
+__all__ = ["chair", "plain_chair"]  # fixtures
 
 
 class OnGpu(Shaded):
@@ -41,7 +58,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def pictures_of(field: Ball, views: int = 4, size: int = 96, resolution: int = 96) -> Pictures:
+def pictures_of(field: Field, views: int = 4, size: int = 96, resolution: int = 96) -> Pictures:
     return render_torch.orbit(field, field.density_grid(resolution), views, size, lambda done: None)
 
 
@@ -67,6 +84,46 @@ def test_pictures_agree_with_the_compiled_loops_and_the_plain_formulas(
         assert decibels_between(pictures[k], plain(field, 120 * k, 96)) > decibels, f"view {k}"
 
 
+@pytest.mark.parametrize(
+    ("field", "resolution", "decibels"),
+    [
+        (Shaded(0.7, (0.15, 0.1, 0.0)), 128, 50),
+        (Bumpy(), 32, 50),
+        (Thin(), 128, 50),
+        (Ball(), 96, 44),
+        (Ball(4.0), 64, 50),
+        (Metal(), 128, 30),
+    ],
+    ids=["cut off by the cube", "bumps, coarsest grid", "thin skin", "colours that jump", "solid", "metal"],
+)
+def test_a_field_that_offers_radiance_looks_as_in_the_loops_and_by_the_plain_formulas(
+    field: Ball, resolution: int, decibels: float
+) -> None:
+    pictures = pictures_of(Radiant(field), 3, 96, resolution)
+    looped = render.orbit(Radiant(field), field.density_grid(resolution), 3, 96)
+
+    for k in range(3):
+        assert decibels_between(pictures[k], torch.from_numpy(looped[k]) / 255) > decibels, f"view {k}"
+        assert decibels_between(pictures[k], plain(field, 120 * k, 96)) > decibels, f"view {k}"
+
+
+@pytest.mark.parametrize(("resolution", "decibels"), [(32, 44), (128, 48)])
+def test_a_learned_field_agrees_with_the_plain_formulas(
+    chair: TriplaneField, plain_chair: list[torch.Tensor], resolution: int, decibels: float
+) -> None:
+    pictures = pictures_of(chair, 3, 96, resolution)
+
+    for k in range(3):
+        assert decibels_between(pictures[k], plain_chair[k]) > decibels, f"view {k}"
+
+
+@pytest.mark.parametrize("raw", [-8.0, -5.3, -5.2, -3.0, 1.0])
+def test_smoke_is_right_to_one_level_of_a_picture(raw: float) -> None:
+    picture = pictures_of(Radiant(Smoke(raw)), 1, 64, 32)[0]
+
+    assert np.abs(picture / 255 - plain(Smoke(raw), 0, 64).numpy()).max() < 1 / 255
+
+
 def test_a_field_on_a_gpu_is_rendered_by_tensor_calls() -> None:
     field = OnGpu()
     grid = field.density_grid(64)
@@ -88,11 +145,12 @@ def test_a_device_short_of_memory_gives_the_same_pictures() -> None:
     assert np.array_equal(pictures_of(Scarce()), pictures_of(Ball()))
 
 
-def test_the_size_of_the_chunks_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = pictures_of(Bumpy(), 2)
+@pytest.mark.parametrize("field", [Bumpy(), Radiant(Bumpy())], ids=["from the grid", "exactly"])
+def test_the_size_of_the_chunks_does_not_show(field: Ball, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pictures_of(field, 2)
     monkeypatch.setattr(render_torch, "RAYS", 700)
 
-    assert np.abs(pictures_of(Bumpy(), 2).astype(int) - whole).max() <= 1
+    assert np.abs(pictures_of(field, 2).astype(int) - whole).max() <= 1
 
 
 @pytest.mark.parametrize("corner", [(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)])

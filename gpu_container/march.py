@@ -83,6 +83,7 @@ def occupied_blocks(
             occupied[first, j, k] = highest > threshold
 
 
+# march_exact's machine code holds copies of the next three functions, and numba does not see them change there.
 @compiled
 def interpolate(flat: NDArray[np.float32], side: int, gx: float, gy: float, gz: float) -> float:
     """Trilinear value at ``g``, in cells, of the grid ``flat`` ``(side³,)``."""

@@ -20,21 +20,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
 from gpu_container.field import SURFACE_RAW
-from gpu_container.tsr.side_by_side import side_by_side
+from gpu_container.tsr.workers import Workers
 
 #: a block this many times the error away from the level has no surface in it
 SAFETY = 4.0
 #: opacity of a ray's sample that interpolation may miss by before finer samples are asked for
 OPACITY_ERROR = 0.02
-#: samples worked on at once: on one of the CPU's threads (and parts at least), and on another device
-CPU_SAMPLES = 1 << 19
-CPU_PARTS = 16
-DEVICE_SAMPLES = 1 << 27
+#: samples that are worked on at once, and how many such slabs before the network is asked: bounds the memory
+SLAB = 1 << 21
+ROUND = 8
+#: samples asked for at once on one of the CPU's threads
+CHUNK = 1 << 13
 
 #: raw density ``(n,) float32``, finite, of a grid's samples ``(n, 3) int64``
 Raw = Callable[[torch.Tensor], torch.Tensor]
@@ -56,35 +58,45 @@ def refined_grid(
         step: spacing of the coarse lattice, a power of two; 1 asks for every sample.
         ray_samples: into how many steps a ray is cut, see :class:`gpu_container.field.Field`.
     """
-    lattice = _Lattice(raw, resolution, torch.device(device))
-    values = lattice.all(step)
-    while step > 1:
-        blocks = lattice.blocks_to_cut(values, ray_samples)
-        step //= 2
-        values = lattice.halved(values, blocks, step)
+    device = torch.device(device)
+    with Workers(None if device.type == "cpu" else 1) as workers:
+        lattice = _Lattice(raw, resolution, device, workers)
+        values = lattice.all(step)
+        while step > 1:
+            blocks = lattice.blocks_to_cut(values, ray_samples)
+            step //= 2
+            values = lattice.halved(values, blocks, step)
     return values
+
+
+class _Slab(NamedTuple):
+    """New samples of some planes of a finer lattice, by class."""
+
+    #: all of a class, views of the lattice
+    views: list[torch.Tensor]
+    #: ``(n, 3)``, those of each view that are asked for
+    places: list[torch.Tensor]
+    #: ``(n, 3)``, the same in the grid, all classes
+    at: torch.Tensor
 
 
 class _Lattice:
     """Every step-th sample of a grid; the last may lie beyond its end."""
 
-    def __init__(self, raw: Raw, resolution: int, device: torch.device) -> None:
+    def __init__(self, raw: Raw, resolution: int, device: torch.device, workers: Workers) -> None:
         self.raw = raw
         self.resolution = resolution
         self.device = device
+        self.workers = workers
 
     def all(self, step: int) -> torch.Tensor:
         """Every sample: ``(side, side, side)``."""
         side = self._side(step)
         values = torch.empty((side,) * 3, device=self.device)
-        plane = torch.ones(side, side, dtype=torch.bool, device=self.device)
-
-        def work(planes: range) -> None:
-            at = plane.expand(len(planes), -1, -1).nonzero()
-            at[:, 0] += planes.start
-            values[planes.start : planes.stop] = self.raw(at * step).view(-1, side, side)
-
-        self._by_planes(work, side, side**2)
+        axis = torch.arange(0, side * step, step, device=self.device)
+        for planes in _slabs(side, side**2):
+            at = torch.cartesian_prod(axis[planes.start : planes.stop], axis, axis)
+            values[planes.start : planes.stop] = self._asked(at).view(-1, side, side)
         return values
 
     def blocks_to_cut(self, values: torch.Tensor, ray_samples: int) -> torch.Tensor:
@@ -98,7 +110,7 @@ class _Lattice:
             found = _unclear(values[first : last + 1], ray_samples)
             blocks[planes.start : planes.stop] = found[planes.start - first : planes.stop - first]
 
-        self._by_planes(work, len(blocks), len(blocks) ** 2)
+        self.workers.map(work, _slabs(len(blocks), len(blocks) ** 2, ROUND))
         return blocks
 
     def halved(self, coarse: torch.Tensor, blocks: torch.Tensor, step: int) -> torch.Tensor:
@@ -111,40 +123,45 @@ class _Lattice:
         fine = torch.empty((side,) * 3, device=self.device)
         ringed = F.pad(blocks, (1, 1) * 3)
 
-        def work(planes: range) -> None:
-            first, stop = planes.start, planes.stop
-            slab = fine[2 * first : 2 * stop]
-            _double_into(slab, coarse[first : stop + 1])
-            views = [slab[x::2, y::2, z::2] for x, y, z in _NEW]
-            places = [
-                _touched(ringed[first : stop + 1], odd, view.shape).nonzero()
-                for odd, view in zip(_NEW, views, strict=True)
-            ]
-            at = torch.cat([2 * place + place.new_tensor(odd) for odd, place in zip(_NEW, places, strict=True)])
-            if len(at) == 0:
-                return
-            at[:, 0] += 2 * first
-            values = torch.split(self.raw(at * step), [len(place) for place in places])
-            for view, place, value in zip(views, places, values, strict=True):
-                view[place.unbind(1)] = value
+        def interpolate(planes: range) -> _Slab:
+            new = fine[2 * planes.start : 2 * planes.stop]
+            _double_into(new, coarse[planes.start : planes.stop + 1])
+            views, places, at = [], [], []
+            for odd in _NEW:
+                view = new[odd[0] :: 2, odd[1] :: 2, odd[2] :: 2]
+                place = _touched(ringed[planes.start : planes.stop + 1], odd, view.shape).nonzero()
+                views.append(view)
+                places.append(place)
+                at.append(2 * step * place + step * place.new_tensor([odd[0] + 2 * planes.start, *odd[1:]]))
+            return _Slab(views, places, torch.cat(at))
 
-        self._by_planes(work, len(coarse), 2 * side**2)
+        def put(answered: tuple[_Slab, torch.Tensor]) -> None:
+            slab, values = answered
+            parts = torch.split(values, [len(place) for place in slab.places])
+            for view, place, part in zip(slab.views, slab.places, parts, strict=True):
+                view[place.unbind(1)] = part
+
+        slabs = _slabs(len(coarse), 2 * side**2, ROUND)
+        for start in range(0, len(slabs), ROUND):
+            ready = self.workers.map(interpolate, slabs[start : start + ROUND])
+            answers = self._asked(torch.cat([slab.at for slab in ready]))
+            each = torch.split(answers, [len(slab.at) for slab in ready])
+            self.workers.map(put, list(zip(ready, each, strict=True)))
         return fine
 
     def _side(self, step: int) -> int:
         return -(-(self.resolution - 1) // step) + 1
 
-    def _by_planes(self, work: Callable[[range], None], planes: int, samples: int) -> None:
-        """``work`` on all planes, of so many samples each, some at a time."""
-        on_cpu = self.device.type == "cpu"
-        most = min(CPU_SAMPLES // samples, planes // CPU_PARTS) if on_cpu else DEVICE_SAMPLES // samples
-        thickness = max(1, most)
-        parts = [range(first, min(first + thickness, planes)) for first in range(0, planes, thickness)]
-        if on_cpu:
-            side_by_side(work, parts)
-        else:
-            for part in parts:
-                work(part)
+    def _asked(self, at: torch.Tensor) -> torch.Tensor:
+        if self.device.type != "cpu":
+            return self.raw(at)
+        return torch.cat(self.workers.map(self.raw, torch.split(at, CHUNK)))
+
+
+def _slabs(planes: int, samples: int, least: int = 1) -> list[range]:
+    """All of ``planes``, of so many samples each, in about ``least`` slabs, or more if they were too large."""
+    thickness = max(1, min(SLAB // samples, -(-planes // least)))
+    return [range(first, min(first + thickness, planes)) for first in range(0, planes, thickness)]
 
 
 def _double_into(fine: torch.Tensor, coarse: torch.Tensor) -> None:

@@ -10,7 +10,7 @@ planes once, texel by texel; what it gives at a point is the sum of 12 weighted 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -20,8 +20,9 @@ from gpu_container.device import evaluate
 from gpu_container.field import RADIUS, grid_axis
 from gpu_container.tsr.decoder import OUTPUTS, Decoder
 from gpu_container.tsr.kernel import PointKernel
+from gpu_container.tsr.kernel_loops import Floats
 from gpu_container.tsr.refine import refined_grid
-from gpu_container.tsr.side_by_side import side_by_side
+from gpu_container.tsr.workers import Workers
 
 #: steps of a ray, as the network was trained
 RAY_SAMPLES = 128
@@ -126,26 +127,23 @@ class CompiledNetwork:
         self.kernel = PointKernel([(weight.numpy(), bias.numpy()) for weight, bias in layers], table.numpy())
 
     def radiance(self, points: torch.Tensor) -> torch.Tensor:
-        def work(chunk: slice) -> None:
-            self.kernel.points(places[chunk], numbers[chunk])
-
-        result = torch.empty(len(points), OUTPUTS)
-        places, numbers = points.numpy(), result.numpy()
-        side_by_side(work, _chunks(len(points)))
-        return result
+        return self._computed(self.kernel.points, points, torch.empty(len(points), OUTPUTS))
 
     def raw(self, points: torch.Tensor) -> torch.Tensor:
-        def work(chunk: slice) -> None:
-            self.kernel.raw_density(places[chunk], numbers[chunk])
+        return self._computed(self.kernel.raw_density, points, torch.empty(len(points)))
 
-        result = torch.empty(len(points))
+    def _computed(
+        self, compute: Callable[[Floats, Floats], None], points: torch.Tensor, result: torch.Tensor
+    ) -> torch.Tensor:
+        def work(start: int) -> None:
+            part = slice(start, start + CPU_CHUNK)
+            compute(places[part], numbers[part])
+
         places, numbers = points.numpy(), result.numpy()
-        side_by_side(work, _chunks(len(points)))
+        starts = range(0, len(points), CPU_CHUNK)
+        with Workers(None if len(starts) > 1 else 1) as workers:
+            workers.map(work, starts)
         return result
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(start, start + CPU_CHUNK) for start in range(0, count, CPU_CHUNK)]
 
 
 class TensorNetwork:

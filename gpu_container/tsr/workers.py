@@ -16,9 +16,9 @@ Result = TypeVar("Result")
 class Workers:
     """As many threads as torch has, on each of which torch's own number of threads is one.
 
-    For tensor calls too short to be shared out: where other programs run too, torch's threads can wait for each
-    other for longer than one would take alone. Within workers, on this thread as on theirs, torch has one thread,
-    and what work itself would put side by side runs one after the other.
+    For tensor calls too short to be shared out: where other programs run too, torch's threads can wait for
+    each other for longer than one would take alone. Within workers, on this thread as on theirs, torch has one
+    thread, and what work itself would put side by side runs one after the other.
 
         with Workers() as workers:
             results = workers.map(work, parts)

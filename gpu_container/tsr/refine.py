@@ -32,8 +32,10 @@ from gpu_container.tsr.workers import Workers
 SAFETY = 4.0
 #: opacity of a ray's sample that interpolation may miss by before finer samples are asked for
 OPACITY_ERROR = 0.02
-#: samples that are worked on at once, and how many such slabs before the network is asked: bounds the memory
+#: samples of a slab, which is worked on at once, on one of the CPU's threads and on another device
 SLAB = 1 << 21
+DEVICE_SLAB = 1 << 27
+#: slabs whose samples are asked for together: this bounds the memory
 ROUND = 8
 #: samples asked for at once on one of the CPU's threads
 CHUNK = 1 << 13
@@ -94,9 +96,9 @@ class _Lattice:
         side = self._side(step)
         values = torch.empty((side,) * 3, device=self.device)
         axis = torch.arange(0, side * step, step, device=self.device)
-        for planes in _slabs(side, side**2):
-            at = torch.cartesian_prod(axis[planes.start : planes.stop], axis, axis)
-            values[planes.start : planes.stop] = self._asked(at).view(-1, side, side)
+        thickness = max(1, SLAB // side**2)
+        for x, planes in zip(torch.split(axis, thickness), torch.split(values, thickness), strict=True):
+            planes[:] = self._asked(torch.cartesian_prod(x, axis, axis)).view_as(planes)
         return values
 
     def blocks_to_cut(self, values: torch.Tensor, ray_samples: int) -> torch.Tensor:
@@ -110,7 +112,7 @@ class _Lattice:
             found = _unclear(values[first : last + 1], ray_samples)
             blocks[planes.start : planes.stop] = found[planes.start - first : planes.stop - first]
 
-        self.workers.map(work, _slabs(len(blocks), len(blocks) ** 2, ROUND))
+        self.workers.map(work, self._slabs(len(blocks), len(blocks) ** 2))
         return blocks
 
     def halved(self, coarse: torch.Tensor, blocks: torch.Tensor, step: int) -> torch.Tensor:
@@ -141,7 +143,7 @@ class _Lattice:
             for view, place, part in zip(slab.views, slab.places, parts, strict=True):
                 view[place.unbind(1)] = part
 
-        slabs = _slabs(len(coarse), 2 * side**2, ROUND)
+        slabs = self._slabs(len(coarse), 2 * side**2)
         for start in range(0, len(slabs), ROUND):
             ready = self.workers.map(interpolate, slabs[start : start + ROUND])
             answers = self._asked(torch.cat([slab.at for slab in ready]))
@@ -152,16 +154,19 @@ class _Lattice:
     def _side(self, step: int) -> int:
         return -(-(self.resolution - 1) // step) + 1
 
+    def _slabs(self, planes: int, samples: int) -> list[range]:
+        """All of ``planes``, of so many samples each, in slabs."""
+        if self.device.type == "cpu":
+            thickness = min(SLAB // samples, -(-planes // ROUND))
+        else:
+            thickness = DEVICE_SLAB // samples
+        thickness = max(1, thickness)
+        return [range(first, min(first + thickness, planes)) for first in range(0, planes, thickness)]
+
     def _asked(self, at: torch.Tensor) -> torch.Tensor:
         if self.device.type != "cpu":
             return self.raw(at)
         return torch.cat(self.workers.map(self.raw, torch.split(at, CHUNK)))
-
-
-def _slabs(planes: int, samples: int, least: int = 1) -> list[range]:
-    """All of ``planes``, of so many samples each, in about ``least`` slabs, or more if they were too large."""
-    thickness = max(1, min(SLAB // samples, -(-planes // least)))
-    return [range(first, min(first + thickness, planes)) for first in range(0, planes, thickness)]
 
 
 def _double_into(fine: torch.Tensor, coarse: torch.Tensor) -> None:

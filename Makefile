@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): about 2 GB of pinned packages, a minute or two; later runs skip this."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[pipeline,rembg,cli,local,dev]'
+	  --constraint constraints.txt --editable '.[pipeline,rembg,openvino,cli,local,dev]'
 	@touch $@
 
 demo: setup ## The sample photos through the whole local cloud; shows where the models lie

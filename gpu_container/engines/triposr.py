@@ -7,13 +7,16 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gpu_container.field import Field
 from gpu_container.photo import Frame
 from gpu_container.tsr import checkpoint
 from gpu_container.tsr.model import TSR
 from gpu_container.tsr.triplane import TriplaneField
+from infra.errors import MissingDependency
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +38,13 @@ class TripoSR:
         """On a CPU the pictures of a network's field take their time."""
         return 256 if self._network.device.type == "cpu" else 512
 
+    def encode(self, picture: NDArray[np.float32]) -> torch.Tensor:
+        """The scene code of ``picture`` ``(s, s, 3)``, see :meth:`TSR.encode`."""
+        return self._network.encode(picture)
+
     def reconstruct(self, frame: Frame) -> Field:
         """The Field of a framed photo, on the network's device."""
-        return TriplaneField(self._network.encode(frame.rgb), self._network.decoder)
+        return TriplaneField(self.encode(frame.rgb), self._network.decoder)
 
 
 def present(directory: Path | None) -> bool:
@@ -59,6 +66,19 @@ def load(directory: Path, device: torch.device) -> TripoSR:
 def _load(directory: Path, device: torch.device, version: tuple[int, int]) -> TripoSR:
     """``version`` tells the files of one directory apart: new weights are loaded anew."""
     started = time.perf_counter()
-    engine = TripoSR(TSR.load(directory, device))
+    network = TSR.load(directory, device)
+    if device.type == "cpu":
+        _accelerate(network)
+    engine = TripoSR(network)
     log.info("TripoSR loaded from %s onto %s in %.1f s", directory, device, time.perf_counter() - started)
     return engine
+
+
+def _accelerate(network: TSR) -> None:
+    """Have OpenVINO do the network's work, where it is installed."""
+    try:
+        from gpu_container.tsr.openvino_backend import accelerate
+    except MissingDependency:
+        log.info("the network runs in torch: OpenVINO is not installed")
+        return
+    accelerate(network)

@@ -33,7 +33,7 @@ SAFETY = 4.0
 #: opacity of a ray's sample that interpolation may miss by before finer samples are asked for
 OPACITY_ERROR = 0.02
 #: samples of a slab, which is worked on at once, on one of the CPU's threads and on another device
-SLAB = 1 << 21
+SLAB = 1 << 20
 DEVICE_SLAB = 1 << 27
 #: slabs whose samples are asked for together: this bounds the memory
 ROUND = 8
@@ -98,7 +98,7 @@ class _Lattice:
         axis = torch.arange(0, side * step, step, device=self.device)
         thickness = max(1, SLAB // side**2)
         for x, planes in zip(torch.split(axis, thickness), torch.split(values, thickness), strict=True):
-            planes[:] = self._asked(torch.cartesian_prod(x, axis, axis)).view_as(planes)
+            planes[:] = self._asked([torch.cartesian_prod(x, axis, axis)])[0].view_as(planes)
         return values
 
     def blocks_to_cut(self, values: torch.Tensor, ray_samples: int) -> torch.Tensor:
@@ -134,7 +134,8 @@ class _Lattice:
                 place = _touched(ringed[planes.start : planes.stop + 1], odd, view.shape).nonzero()
                 views.append(view)
                 places.append(place)
-                at.append(2 * step * place + step * place.new_tensor([odd[0] + 2 * planes.start, *odd[1:]]))
+                origin = place.new_tensor([2 * planes.start + odd[0], odd[1], odd[2]])
+                at.append(torch.add(step * origin, place, alpha=2 * step))
             return _Slab(views, places, torch.cat(at))
 
         def put(answered: tuple[_Slab, torch.Tensor]) -> None:
@@ -146,9 +147,8 @@ class _Lattice:
         slabs = self._slabs(len(coarse), 2 * side**2)
         for start in range(0, len(slabs), ROUND):
             ready = self.workers.map(interpolate, slabs[start : start + ROUND])
-            answers = self._asked(torch.cat([slab.at for slab in ready]))
-            each = torch.split(answers, [len(slab.at) for slab in ready])
-            self.workers.map(put, list(zip(ready, each, strict=True)))
+            answers = self._asked([slab.at for slab in ready])
+            self.workers.map(put, list(zip(ready, answers, strict=True)))
         return fine
 
     def _side(self, step: int) -> int:
@@ -163,10 +163,13 @@ class _Lattice:
         thickness = max(1, thickness)
         return [range(first, min(first + thickness, planes)) for first in range(0, planes, thickness)]
 
-    def _asked(self, at: torch.Tensor) -> torch.Tensor:
+    def _asked(self, places: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Raw density ``(n,)`` of each of ``places`` ``(n, 3)``."""
         if self.device.type != "cpu":
-            return self.raw(at)
-        return torch.cat(self.workers.map(self.raw, torch.split(at, CHUNK)))
+            return [self.raw(at) for at in places]
+        chunks = [chunk for at in places for chunk in torch.split(at, CHUNK)]
+        answers = torch.cat(self.workers.map(self.raw, chunks))
+        return list(torch.split(answers, [len(at) for at in places]))
 
 
 def _double_into(fine: torch.Tensor, coarse: torch.Tensor) -> None:

@@ -1,8 +1,8 @@
 """TripoSR's two transformers in OpenVINO: what takes the time on a CPU, with kernels made for the CPU at hand.
 
 ``accelerate`` gives a loaded network another image tokenizer and another backbone; all else stays as it is. The
-graphs are written here operation by operation, straight from the network's tensors, which takes a second:
-nothing is traced, converted or kept in a file that could grow old.
+graphs are written here operation by operation, straight from the network's tensors. With compiling that takes
+some five seconds for the published sizes, once per process; nothing is traced, or kept in a file to grow old.
 """
 
 from __future__ import annotations
@@ -52,13 +52,14 @@ _WORTHWHILE = 1.5
 def accelerate(network: TSR, precision: torch.dtype | None = None) -> None:
     """From now on ``network`` encodes pictures with OpenVINO, on as many threads as torch has now.
 
-    Several threads may encode at a time: one waits for the other.
+    Several threads may encode at a time: one waits for the other. OpenVINO packs the weights for its kernels and
+    holds on to the given tensors too; where they are pages of the checkpoint's file the system may drop them.
 
     Args:
         network: on the CPU, float32.
         precision: of the matrix products and attentions; the sums over the layers stay float32. ``float32``
-            gives the network's own scene codes up to rounding, ``bfloat16`` about 1 % from them (relative
-            RMS). Without it, bfloat16 where it pays on this CPU.
+            gives the network's own scene codes up to rounding, ``bfloat16`` less than 1 % from them
+            (relative RMS). Without it, bfloat16 where it pays on this CPU.
 
     Raises:
         ValueError: another precision.
@@ -73,8 +74,6 @@ def accelerate(network: TSR, precision: torch.dtype | None = None) -> None:
         backbone = CompiledBackbone(network.backbone, network.tokenizer(), image_tokenizer.shape, precision)
     network.set_submodule("image_tokenizer", image_tokenizer)
     network.set_submodule("backbone", backbone)
-    for parameter in network.parameters():
-        parameter.data = parameter.data.clone()  # of its own, for a view keeps the whole checkpoint in memory
     log.info("OpenVINO %s: compiled in %.1f s", _PRECISIONS[precision], time.perf_counter() - started)
 
 
@@ -82,8 +81,8 @@ def accelerate(network: TSR, precision: torch.dtype | None = None) -> None:
 def fastest_precision() -> torch.dtype:
     """bfloat16 where this CPU multiplies matrices clearly faster in it, else float32; measured, in some 0.1 s.
 
-    What a CPU says of itself does not tell: those with AMX are several times faster in bfloat16, others that
-    have instructions for it too are slower.
+    What a CPU says of itself does not tell: some that have instructions for bfloat16 are three times as fast
+    with it, others only half as fast.
     """
     seconds = dict.fromkeys(_PRECISIONS, float("inf"))
     factors = {kind: (torch.ones(512, 768, dtype=kind), torch.ones(768, 768, dtype=kind)) for kind in seconds}

@@ -121,7 +121,9 @@ def test_a_scene_code_outlives_the_next_picture_and_threads_do_not_mix(
         assert largest_difference(code, plain.encode(picture).numpy()) < 1e-5
 
 
-def test_the_tensors_of_the_transformers_are_let_go(backend: ModuleType, directory: Path) -> None:
+def test_what_torch_no_longer_computes_is_no_longer_part_of_the_network(
+    backend: ModuleType, directory: Path
+) -> None:
     whole = set(TSR.load(directory).state_dict())
     left = set(accelerated(backend, directory).state_dict())
     assert not [name for name in left if "attn" in name or "encoder" in name]

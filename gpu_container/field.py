@@ -17,6 +17,8 @@ import torch
 
 #: half the side of the cube
 RADIUS = 0.87
+#: half the side of the cube that rays are clipped to, TripoSR's: the samples of a ray lie by it
+RAY_BOX = 0.999 * RADIUS
 #: activated density at the surface
 SURFACE_DENSITY = 25.0
 #: the same level before activation: exp(SURFACE_RAW - 1) = SURFACE_DENSITY

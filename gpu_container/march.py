@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_container.compiled import compiled
-from gpu_container.field import RADIUS
+from gpu_container.field import RADIUS, RAY_BOX
 
 #: a layer ends when this part of the ray's light is used up ...
 LAYER_LIGHT = 1 / 4
@@ -118,9 +118,9 @@ def ray_in_cells(
     dx = dx if abs(dx) > 1e-9 else 1e-9
     dy = dy if abs(dy) > 1e-9 else 1e-9
     dz = dz if abs(dz) > 1e-9 else 1e-9
-    ax, bx = (-RADIUS - position[0]) / dx, (RADIUS - position[0]) / dx
-    ay, by = (-RADIUS - position[1]) / dy, (RADIUS - position[1]) / dy
-    az, bz = (-RADIUS - position[2]) / dz, (RADIUS - position[2]) / dz
+    ax, bx = (-RAY_BOX - position[0]) / dx, (RAY_BOX - position[0]) / dx
+    ay, by = (-RAY_BOX - position[1]) / dy, (RAY_BOX - position[1]) / dy
+    az, bz = (-RAY_BOX - position[2]) / dz, (RAY_BOX - position[2]) / dz
     near = max(max(min(ax, bx), min(ay, by)), max(min(az, bz), 0.0))
     far = min(min(max(ax, bx), max(ay, by)), max(az, bz))
     # position in grid cells is linear in the sample's number: g = g0 + i * s

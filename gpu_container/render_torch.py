@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gpu_container import march, march_exact
 from gpu_container.camera import Camera, orbit_cameras, pixel_offsets, pixel_window
 from gpu_container.device import evaluate
-from gpu_container.field import RADIUS, Field, RadianceField
+from gpu_container.field import RADIUS, RAY_BOX, Field, RadianceField
 
 #: rays of a chunk, to begin with; with 512 samples each some 3 GB
 RAYS = 1 << 17
@@ -86,7 +86,7 @@ def _ray_colors(
     """sRGB over white ``(m, 3)`` of ``rays`` ``(m, 3)``; density outside ``box`` is not looked for."""
     samples = field.ray_samples
     position = rays.new_tensor(camera.position)
-    cube = rays.new_full((3,), RADIUS)
+    cube = rays.new_full((3,), RAY_BOX)
     near, far = _clip(position, rays, -cube, cube)
     step = (far - near).clamp_min(0) / samples  # (m,)
     entry, leave = _clip(position, rays, rays.new_tensor(box[0]), rays.new_tensor(box[1]))

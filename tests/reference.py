@@ -32,11 +32,12 @@ def look_at_rays(azimuth_degrees: float, size: int) -> tuple[torch.Tensor, torch
     return origin, directions / directions.norm(dim=-1, keepdim=True)
 
 
-def clip_to_cube(
-    origin: torch.Tensor, directions: torch.Tensor, half_side: float = RADIUS
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Entry and exit distance ``(...)`` of each ray; entry ≥ exit where it misses."""
-    to_low, to_high = (-half_side - origin) / directions, (half_side - origin) / directions
+def clip_to_cube(origin: torch.Tensor, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Entry and exit distance ``(...)`` of each ray; entry ≥ exit where it misses.
+
+    TripoSR clips rays to a cube that is a thousandth smaller than the field's.
+    """
+    to_low, to_high = (-0.999 * RADIUS - origin) / directions, (0.999 * RADIUS - origin) / directions
     entry = torch.minimum(to_low, to_high).amax(dim=-1).clamp_min(0)
     leave = torch.maximum(to_low, to_high).amin(dim=-1)
     return entry, leave
@@ -61,13 +62,12 @@ def render_rays(
 ) -> torch.Tensor:
     """sRGB over white ``(n, 3) float64`` of rays ``(n, 3)``, every one cut into ``samples`` parts.
 
-    As TripoSR does it to the letter: its cube is tightened by a thousandth, and a ray that stays in it for less
-    than a hundredth misses.
+    As TripoSR does it to the letter: a ray that stays in the cube for less than a hundredth misses.
 
     Args:
         query: ``(m, 3) -> (m, 4)`` raw density, then sRGB 0..1, such as ``TriplaneField.radiance``.
     """
-    entry, leave = clip_to_cube(origins, directions, 0.999 * RADIUS)
+    entry, leave = clip_to_cube(origins, directions)
     hits = leave - entry > 0.01
     share = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples
     distance = entry[:, None] + (leave - entry)[:, None] * share

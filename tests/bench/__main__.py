@@ -1,4 +1,4 @@
-"""`make bench`: seconds per stage of the warm pipeline, and the orbit against the plain formulas.
+"""`make bench`: seconds per stage of the warm pipeline, orbit and TripoSR against the plain formulas.
 
 Medians over several runs on this machine as it is; whatever else runs on it is in the numbers, so the load is
 noted beside them. Writes ``build/bench.json``.
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gpu_container.device import set_threads
-from tests.bench import machine, orbit, stages
+from tests.bench import machine, orbit, stages, triposr
 
 RESULT = Path(__file__).parents[2] / "build" / "bench.json"
 
@@ -32,15 +32,19 @@ def main() -> None:
     before = machine.load()
     measured = [stages.measure(photo, runs, console) for photo in (photos[:1] if asked.quick else photos)]
     rendered = orbit.measure(measured[0].field, measured[0].grid, runs, console)
+    learned = triposr.measure(runs, console)
     result = {
         "machine": machine.describe(threads),
         "load": {"before": before, "after": machine.load()},
         "runs": runs,
         "pipeline": {one.name: one.as_dict() for one in measured},
         "orbit": rendered.as_dict(),
+        "triposr": learned.as_dict(),
     }
     console.print(_stages_table(measured, runs))
     console.print(_orbit_table(rendered))
+    console.print(_triposr_parts(learned, runs))
+    console.print(_triposr_job(learned, runs))
     if before > 1:
         console.print(f"The machine was busy (load {before:.1f} before the start): expect less on a free one.")
     RESULT.parent.mkdir(exist_ok=True)
@@ -65,6 +69,35 @@ def _orbit_table(rendered: orbit.Measured) -> Table:
     table.add_column("", justify="right")
     for what, value in rendered.rows():
         table.add_row(what, value)
+    return table
+
+
+def _triposr_parts(learned: triposr.Measured, runs: int) -> Table:
+    told = ", ".join(f"{name} {peak / 1e9:.0f}" for name, peak in learned.peaks.items())
+    table = Table(title=f"TripoSR's parts, median of {runs}", caption=f"matrix products, GFLOP/s: {told}")
+    for column in ("", "plain, s", "ours, s", "times", "GFLOP", "GFLOP/s", "of peak", "agreement"):
+        table.add_column(column, justify="left" if column in ("", "agreement") else "right")
+    for name, part in learned.parts.items():
+        rate = part.flops / part.ours
+        table.add_row(
+            name, f"{part.plain:.2f}", f"{part.ours:.2f}", f"{part.ratio:.1f}", f"{part.flops / 1e9:.0f}",
+            f"{rate / 1e9:.0f}", f"{rate / learned.peaks['float32']:.0%}", part.agreement,
+        )  # fmt: skip
+    return table
+
+
+def _triposr_job(learned: triposr.Measured, runs: int) -> Table:
+    table = Table(title=f"TripoSR, a whole job with default options, median of {runs}")
+    table.add_column("")
+    table.add_column("", justify="right")
+    for stage, seconds in learned.stages.items():
+        table.add_row(f"{stage}, seconds", f"{seconds:.2f}")
+    table.add_row("all, seconds", f"{learned.job:.2f}", style="bold")
+    table.add_row("plain network, grid, views and texels, seconds", f"{learned.plain_job:.0f}")
+    table.add_row("30 views at 512², seconds", f"{learned.large_views:.2f}")
+    table.add_row("their agreement with the plain formulas, decibels", f"{learned.large_decibels:.1f}")
+    for resolution, size in learned.memory.items():
+        table.add_row(f"peak memory of a process with a {resolution}³ grid, GB", f"{size / 1e9:.2f}")
     return table
 
 

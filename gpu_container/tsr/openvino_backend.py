@@ -52,8 +52,8 @@ _WORTHWHILE = 1.5
 def accelerate(network: TSR, precision: torch.dtype | None = None) -> None:
     """From now on ``network`` encodes pictures with OpenVINO, on as many threads as torch has now.
 
-    Several threads may encode at a time: one waits for the other. OpenVINO packs the weights for its kernels and
-    keeps the given tensors too; where they are pages of the checkpoint's file, the system may drop them.
+    Several threads may encode at a time: one waits for the other. OpenVINO packs the weights for its kernels
+    and keeps the given tensors too; where they are pages of the checkpoint's file, the system may drop them.
 
     Args:
         network: on the CPU, float32.

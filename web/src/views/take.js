@@ -1,0 +1,159 @@
+/** What there is to take home: every file, all of them as one, a link for others. */
+
+import { announce } from "../ui/announce.js";
+import { h, setText } from "../ui/dom.js";
+import { moment, percent, size } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
+import { save } from "../ui/save.js";
+
+/** @typedef {import("../cloud/rest.js").Job} Job */
+/** @typedef {import("../cloud/artifacts.js").Artifacts} Artifacts */
+
+/** What the files are for, by name; the pictures of the walk around the model are listed as one. */
+const PURPOSES = new Map([
+  ["mesh.glb", "The model, textured: browsers, Blender, game engines"],
+  ["mesh.stl", "For the 3D printer, in millimetres"],
+  ["mesh.obj", "The model for older programs"],
+  ["mesh.mtl", "Belongs to the OBJ file"],
+  ["mesh_texture.png", "What is painted on it"],
+  ["render.mp4", "A turn around it, as a video"],
+  ["poster.webp", "A portrait of it"],
+  ["input.png", "The object as it was cut out"],
+  ["manifest.json", "How it was made, and what it measures"],
+]);
+const VIEW = /^render_\d+\.png$/;
+
+/**
+ * @param {{ job: Job, artifacts: Artifacts, share: (() => Promise<import("../cloud/rest.js").Share>) | null }} given
+ *   `share` null: this page is itself one that was shared
+ */
+export function createTake({ job, artifacts, share }) {
+  const views = artifacts.files.filter((file) => VIEW.test(file.name));
+  const files = artifacts.files.filter((file) => !VIEW.test(file.name)).sort(byPurpose);
+  return h(
+    "section",
+    { class: "take", "aria-labelledby": "take-title" },
+    h("h2", { id: "take-title" }, "Take it home"),
+    h("ul", { class: "files" }, ...files.map((file) => row(file, artifacts))),
+    h(
+      "details",
+      { class: "fold" },
+      h("summary", null, h("span", null, `${views.length} pictures from all sides`), h("span", { class: "fold-count" }, size(sum(views))), icon("chevron")),
+      h("ul", { class: "files" }, ...views.map((file) => row(file, artifacts))),
+    ),
+    h("div", { class: "take-ways" }, zipButton(job, artifacts), share && shareButton(share)),
+  );
+}
+
+/**
+ * @param {{ name: string }} a
+ * @param {{ name: string }} b
+ */
+function byPurpose(a, b) {
+  const order = [...PURPOSES.keys()];
+  const place = (/** @type {string} */ name) => order.indexOf(name) + 1 || order.length + 1;
+  return place(a.name) - place(b.name) || a.name.localeCompare(b.name);
+}
+
+/**
+ * @param {{ bytes?: number }[]} files
+ * @returns {number} bytes of all of them
+ */
+function sum(files) {
+  return files.reduce((total, file) => total + (file.bytes ?? 0), 0);
+}
+
+/**
+ * @param {{ name: string, bytes?: number }} file
+ * @param {Artifacts} artifacts
+ */
+function row(file, artifacts) {
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "file-get",
+      "aria-label": `Download ${file.name}`,
+      onclick: () =>
+        // The link is asked for when it is wanted: one that was made with the page may have ended long ago.
+        artifacts.url(file.name).then(
+          (url) => save(url, file.name),
+          (error) => announce(error.message),
+        ),
+    },
+    icon("download"),
+  );
+  return h(
+    "li",
+    { class: "file" },
+    h("span", { class: "file-name" }, file.name),
+    h("span", { class: "file-purpose" }, PURPOSES.get(file.name) ?? ""),
+    h("span", { class: "file-size" }, size(file.bytes)),
+    button,
+  );
+}
+
+/**
+ * @param {Job} job
+ * @param {Artifacts} artifacts
+ */
+function zipButton(job, artifacts) {
+  const total = sum(artifacts.files);
+  const label = h("span", null, `All as ZIP, ${size(total)}`);
+  const button = h("button", { type: "button", class: "button", onclick: () => void run() }, icon("download"), label);
+
+  async function run() {
+    button.disabled = true;
+    try {
+      const zip = await artifacts.zip({ onProgress: (fraction) => setText(label, `Packing, ${percent(fraction)}`) });
+      const url = URL.createObjectURL(zip);
+      save(url, `${job.source.filename.replace(/\.[^.]*$/, "") || "model"}.zip`);
+      setTimeout(() => URL.revokeObjectURL(url), 60_000); // the download has begun by then
+    } catch (error) {
+      announce(/** @type {Error} */ (error).message);
+    } finally {
+      button.disabled = false;
+      setText(label, `All as ZIP, ${size(total)}`);
+    }
+  }
+  return button;
+}
+
+/** @param {() => Promise<import("../cloud/rest.js").Share>} share */
+function shareButton(share) {
+  const address = h("input", { type: "text", readonly: true, "aria-label": "Link for others", class: "share-address", onfocus: () => address.select() });
+  const note = h("p", { class: "hint", role: "status" });
+  const result = h("div", { class: "share-result", hidden: true }, address, note);
+  const button = h("button", { type: "button", class: "button quiet", onclick: () => void run() }, icon("link"), "Link for others");
+
+  async function run() {
+    button.disabled = true;
+    try {
+      const made = await share();
+      address.value = made.url;
+      result.hidden = false;
+      const copied = await copy(made.url);
+      setText(note, `${copied ? "Copied. " : ""}Whoever has it can look at this model and take it home, until ${moment(made.expires_at)}.`);
+      if (!copied) address.focus();
+    } catch (error) {
+      result.hidden = false;
+      setText(note, /** @type {Error} */ (error).message);
+    } finally {
+      button.disabled = false;
+    }
+  }
+  return h("div", { class: "share" }, button, result);
+}
+
+/**
+ * @param {string} text
+ * @returns {Promise<boolean>}
+ */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false; // not allowed here: the field holds it, selected
+  }
+}

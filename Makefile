@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LOCALSTACK := build/localstack/.ready
 
 # A demo that nobody watches checks its results, prints them and ends.
 DEMO_FLAGS := $(shell test -t 1 || echo --once)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench lock clean
+.PHONY: help setup demo up test test-localstack check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +32,19 @@ up: setup ## Run the whole cloud on this machine (Ctrl-C ends it)
 	@$(BIN)/maquette up
 
 test: setup ## Every test, against real local servers
+	@timeout 240 $(MAKE) --no-print-directory $(LOCALSTACK) || \
+	  echo "LocalStack could not be installed: the tests that need it are skipped."
 	@echo "Testing: geometry, pictures, protocol, and the local cloud with real workers."
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+test-localstack: setup $(LOCALSTACK) ## Uploads, links and notifications against LocalStack
+	@$(BIN)/python -m pytest tests/localstack
+
+$(LOCALSTACK): tests/localstack/requirements.txt
+	@echo "Setting up LocalStack in build/localstack: about 200 MB, half a minute."
+	@$(PYTHON) -m venv build/localstack
+	@build/localstack/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 check: setup ## Style, types and the template
 	$(BIN)/ruff format --check .

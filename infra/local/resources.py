@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -87,12 +87,15 @@ def create(
     *,
     parameters: Mapping[str, str] = NO_PARAMETERS,
     stack_name: str = "maquette",
+    kinds: Collection[str] | None = None,
+    account: str | None = None,
 ) -> Resources:
     """Create every bucket, queue, table and bus of the template that does not exist yet.
 
-    ``parameters`` replace the defaults of the template's own.
+    ``parameters`` replace the defaults of the template's own. For an endpoint that does not serve everything,
+    ``kinds`` (CloudFormation types) says what to create, and ``account`` what there is no STS to ask for.
     """
-    stack = _Stack(endpoint, load(template, region=endpoint.region), parameters, stack_name)
+    stack = _Stack(endpoint, load(template, region=endpoint.region), parameters, stack_name, kinds, account)
     for logical_id in stack.kept:
         stack.reference(logical_id)
     triggers = read_triggers(stack.properties, stack.arn_to_queue_url)
@@ -103,12 +106,21 @@ class _Stack:
     """The resources of one template, created as they are referred to."""
 
     def __init__(
-        self, endpoint: Endpoint, template: Mapping[str, Any], parameters: Mapping[str, str], stack_name: str
+        self,
+        endpoint: Endpoint,
+        template: Mapping[str, Any],
+        parameters: Mapping[str, str],
+        stack_name: str,
+        kinds: Collection[str] | None,
+        account: str | None,
     ) -> None:
         self._clients = {name: endpoint.client(name) for name in ("s3", "sqs", "dynamodb", "events")}
         self._stack_name = stack_name
         self._region = endpoint.region
-        self._account = endpoint.client("sts").get_caller_identity()["Account"]
+        self._account = account or endpoint.client("sts").get_caller_identity()["Account"]
+        self._creators = {
+            kind: create for kind, create in self._CREATORS.items() if kinds is None or kind in kinds
+        }
         self._resolver = Resolver(
             template,
             pseudo=self._pseudo(),
@@ -127,7 +139,7 @@ class _Stack:
     @property
     def kept(self) -> list[str]:
         """Logical ids of the resources that are really created; compute, roles and gateways stay on paper."""
-        return [name for name, resource in self._resources.items() if resource["Type"] in self._CREATORS]
+        return [name for name, resource in self._resources.items() if resource["Type"] in self._creators]
 
     def properties(self, kind: str) -> dict[str, dict[str, Any]]:
         """Resolved properties, per logical id, of all resources of a CloudFormation type."""
@@ -142,7 +154,7 @@ class _Stack:
         resource = self._resources.get(logical_id)
         if resource is None:
             raise BadConfiguration(f"The template refers to {logical_id}, which it does not define.")
-        creator = self._CREATORS.get(resource["Type"])
+        creator = self._creators.get(resource["Type"])
         if creator is None:
             return logical_id
         if logical_id not in self.names:
@@ -155,9 +167,11 @@ class _Stack:
         self.reference(logical_id)
         if (logical_id, name) in self._arns:
             return self._arns[logical_id, name]
-        if self._resources[logical_id]["Type"] == "AWS::Lambda::Function" and name == "Arn":
+        kind = self._resources[logical_id]["Type"]
+        if kind == "AWS::Lambda::Function" and name == "Arn":
             return f"arn:aws:lambda:{self._region}:{self._account}:function:{logical_id}"
-        return f"arn:aws:local:{self._region}:{self._account}:{logical_id}/{name}"
+        service = kind.split("::")[1].lower()  # of what stays on paper, its kind can still be told
+        return f"arn:aws:{service}:{self._region}:{self._account}:{logical_id}/{name}"
 
     def arn_to_queue_url(self, arn: str) -> str | None:
         """The URL of a queue of this template, None when the ARN is no queue's."""

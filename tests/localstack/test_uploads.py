@@ -1,0 +1,97 @@
+"""A presigned POST lets exactly one photo in, and only from the site."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from infra import storage
+from infra.clients import client
+from tests.localstack.conftest import ORIGIN, Store
+
+KEY = "uploads/0b9d/robot.png"
+
+
+def post(
+    http: httpx.Client,
+    form: storage.UploadForm,
+    body: bytes = b"12345",
+    kind: str = "image/png",
+    origin: str | None = None,
+    **changes: str,
+) -> httpx.Response:
+    headers = {"Origin": origin} if origin else {}
+    files = {"file": ("robot.png", body, kind)}
+    return http.post(form.url, data=form.fields | changes, files=files, headers=headers)
+
+
+@pytest.fixture
+def form(store: Store) -> storage.UploadForm:
+    return storage.upload_form(store.uploads, KEY, "image/png")
+
+
+def test_the_photo_that_was_announced_gets_in(
+    http: httpx.Client, store: Store, form: storage.UploadForm
+) -> None:
+    assert post(http, form).is_success
+    stored = client("s3").get_object(Bucket=store.uploads, Key=KEY)
+    assert (stored["Body"].read(), stored["ContentType"]) == (b"12345", "image/png")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": "uploads/0b9d/other.png"},
+        {"key": "inbox/robot.png"},
+        {"key": "uploads/../inbox/robot.png"},
+        {"Content-Type": "text/html"},
+    ],
+    ids=lambda changes: next(iter(changes.values())),
+)
+def test_another_key_or_type_is_refused(
+    http: httpx.Client, store: Store, form: storage.UploadForm, changes: dict[str, str]
+) -> None:
+    answer = post(http, form, **changes)
+    assert (answer.status_code, "AccessDenied" in answer.text) == (403, True), answer.text
+    listed = client("s3").list_objects_v2(Bucket=store.uploads).get("Contents", [])
+    assert not {entry["Key"] for entry in listed} & {"uploads/0b9d/other.png", "inbox/robot.png"}
+
+
+def test_a_form_for_one_bucket_opens_no_other(
+    http: httpx.Client, store: Store, form: storage.UploadForm
+) -> None:
+    stolen = storage.UploadForm(form.url.replace(store.uploads, store.artifacts), form.fields)
+    assert stolen.url != form.url
+    assert post(http, stolen).status_code == 403
+
+
+@pytest.mark.parametrize(("size", "code"), [(0, "EntityTooSmall"), (65, "EntityTooLarge")])
+def test_an_empty_photo_and_one_too_large_are_refused(
+    http: httpx.Client,
+    store: Store,
+    size: int,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(storage, "MAX_PHOTO_BYTES", 64)
+    form = storage.upload_form(store.uploads, KEY, "image/png")
+    answer = post(http, form, body=b"x" * size)
+    assert (answer.status_code, code in answer.text) == (400, True), answer.text
+
+
+def test_a_form_that_has_ended_is_refused(
+    http: httpx.Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "UPLOAD_LINK_SECONDS", -1)
+    answer = post(http, storage.upload_form(store.uploads, KEY, "image/png"))
+    assert (answer.status_code, "expired" in answer.text) == (403, True), answer.text
+
+
+def test_only_the_site_may_ask_from_a_browser(http: httpx.Client, form: storage.UploadForm) -> None:
+    asked = {"Access-Control-Request-Method": "POST"}
+    allowed = http.options(form.url, headers={"Origin": ORIGIN, **asked})
+    assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
+    refused = http.options(form.url, headers={"Origin": "https://elsewhere.example", **asked})
+    assert refused.status_code == 403
+    assert "Access-Control-Allow-Origin" not in refused.headers
+    assert post(http, form, origin=ORIGIN).headers["Access-Control-Allow-Origin"] == ORIGIN

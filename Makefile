@@ -9,7 +9,7 @@ LOCALSTACK := build/localstack/.ready
 DEMO_FLAGS := $(shell test -t 1 || echo --once)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-localstack check format bench lock clean
+.PHONY: help setup demo up test test-localstack lambda check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ $(LOCALSTACK): tests/localstack/requirements.txt
 	@$(PYTHON) -m venv build/localstack
 	@build/localstack/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+lambda: setup ## The bundle of the Lambda functions, in build/lambda
+	@$(BIN)/python -m infra.deployment.bundle build/lambda
 
 check: setup ## Style, types and the template
 	$(BIN)/ruff format --check .

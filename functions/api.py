@@ -1,16 +1,18 @@
-"""REST: sessions, jobs, artifacts. Plain functions from a request to an answer; ``functions.app`` wires them.
+"""REST: sessions, jobs, artifacts, shares. Plain functions from a request to an answer.
 
-Whoever asks for something of someone else's is told what they would be told were it not there: 404.
+``functions.app`` wires them, ``functions.access`` says who may do what, docs/openapi.yaml describes them all.
 """
 
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from functions import access
 from infra import listing, storage, tokens
 from infra.artifacts import content_type
 from infra.errors import BadInput, InvalidOption, NotFound, Unauthorized
@@ -19,7 +21,12 @@ from infra.jobs import JobTable
 from infra.options import Options
 from infra.settings import Settings
 
+#: seconds that a share link may last, and how many it does when nothing is said
+SHARE_SECONDS = (60, 30 * 24 * 3600)
+DEFAULT_SHARE_SECONDS = 7 * 24 * 3600
+
 _LARGEST_PAGE = 100
+_RETRY_MILLISECONDS = 1000
 
 
 @dataclass(frozen=True)
@@ -33,16 +40,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, a JSON body and headers beyond the usual ones."""
+    """A status, a body (JSON, a text of the type that the headers name, or none), and unusual headers."""
 
     status: int
-    body: dict[str, Any]
+    body: dict[str, Any] | str | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_session(request: Request, settings: Settings) -> Answer:
-    """``POST /sessions``: a token that owns whatever is made with it."""
-    owner = OPERATOR if settings.open_sessions else str(uuid.uuid4())
+    """``POST /sessions``: a token that owns whatever is made with it.
+
+    Body, optional: ``access_key``. Asked with a session that still holds, it is the same owner's: a browser
+    that comes back now and then keeps its jobs.
+    """
+    access.check_access_key(_json(request, empty=True).get("access_key"), settings)
+    owner = OPERATOR if settings.open_sessions else _present_owner(request, settings) or str(uuid.uuid4())
     token, expires_at = tokens.issue(owner, tokens.signing_key(settings))
     return Answer(201, {"token": token, "expires_at": iso(expires_at)})
 
@@ -52,7 +64,7 @@ def create_job(request: Request, settings: Settings) -> Answer:
 
     Body: ``filename``, and optionally ``content_type`` and ``options``.
     """
-    owner = _owner(request, settings)
+    owner = access.owner(request.headers, settings)
     body = _json(request)
     unknown = sorted(set(body) - {"filename", "content_type", "options"})
     if unknown:
@@ -74,25 +86,63 @@ def create_job(request: Request, settings: Settings) -> Answer:
 
 
 def list_jobs(request: Request, settings: Settings) -> Answer:
-    """``GET /jobs?limit=&cursor=``: one's own jobs, newest first."""
-    owner = _owner(request, settings)
+    """``GET /jobs?limit=&cursor=``: one's own jobs, newest first, with links to their posters."""
+    owner = access.owner(request.headers, settings)
     limit = request.query.get("limit", "20")
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= _LARGEST_PAGE):
         raise BadInput(f"limit must be a whole number from 1 to {_LARGEST_PAGE}.")
     table = JobTable(settings.jobs_table)
     page = listing.owned(table, owner, limit=int(limit), cursor=request.query.get("cursor"))
-    return Answer(200, {"jobs": [job.as_public() for job in page.jobs], "cursor": page.cursor})
+    return Answer(200, {"jobs": [_with_poster(job, settings) for job in page.jobs], "cursor": page.cursor})
 
 
 def get_job(request: Request, settings: Settings, job_id: str) -> Answer:
-    """``GET /jobs/{job_id}``."""
-    return Answer(200, {"job": _own_job(request, settings, job_id).as_public()})
+    """``GET /jobs/{job_id}``: the record, a link to the poster, and its place in the queue while it waits."""
+    job = _visible_job(request, settings, job_id)
+    position = listing.queue_position(JobTable(settings.jobs_table), job)
+    return Answer(200, {"job": {**_with_poster(job, settings), "queue_position": position}})
+
+
+def delete_job(request: Request, settings: Settings, job_id: str) -> Answer:
+    """``DELETE /jobs/{job_id}``: cancels a job that lives (200), removes an ended one with its files (204)."""
+    job = access.own_job(request.headers, settings, job_id)
+    table = JobTable(settings.jobs_table)
+    if not job.terminal:
+        job = table.cancel(job_id)
+        if job.status == "canceled":
+            return Answer(200, {"job": job.as_public()})
+    # The files first: were the record gone and a file left, nobody could ask for it to be removed any more.
+    storage.delete_artifacts(settings.artifact_bucket, job_id)
+    storage.delete_photo(job.source)
+    table.delete(job)
+    return Answer(204, None)
+
+
+def stream_events(request: Request, settings: Settings, job_id: str) -> Answer:
+    """``GET /jobs/{job_id}/events``: what is new since ``Last-Event-ID`` as server-sent events, for now.
+
+    The answer does not wait for news: the client comes back after ``retry`` milliseconds, as EventSource does
+    by itself, until it is told 204. EventSource sends no headers of ours, so the token may come as ``?token=``.
+
+    Reference: WHATWG HTML, "Server-sent events".
+    """
+    headers = dict(request.headers)
+    if "authorization" not in headers and "token" in request.query:
+        headers["authorization"] = f"Bearer {request.query['token']}"
+    job = access.visible_job(access.bearer(headers, settings), settings, job_id)
+    last = headers.get("last-event-id", "")
+    seen = int(last) if last.isascii() and last.isdigit() else -1
+    if job.terminal and job.seq <= seen:
+        return Answer(204, None)
+    text = f"retry: {_RETRY_MILLISECONDS}\n\n"
+    if job.seq > seen:
+        text += f"id: {job.seq}\nevent: job\ndata: {json.dumps(job.as_public())}\n\n"
+    return Answer(200, text, {"Content-Type": "text/event-stream"})
 
 
 def list_artifacts(request: Request, settings: Settings, job_id: str) -> Answer:
     """``GET /jobs/{job_id}/artifacts``: every file of a succeeded job, with a link that holds for minutes."""
-    job = _own_job(request, settings, job_id)
-    prefix, names = _artifacts(job, settings)
+    prefix, names = _artifacts(_visible_job(request, settings, job_id), settings)
     files = [
         {"name": name, **facts, "url": storage.download_link(settings.artifact_bucket, prefix + name)}
         for name, facts in names.items()
@@ -102,11 +152,34 @@ def list_artifacts(request: Request, settings: Settings, job_id: str) -> Answer:
 
 def get_artifact(request: Request, settings: Settings, job_id: str, name: str) -> Answer:
     """``GET /jobs/{job_id}/artifacts/{name}``: sends the asker on to the file."""
-    prefix, names = _artifacts(_own_job(request, settings, job_id), settings)
+    prefix, names = _artifacts(_visible_job(request, settings, job_id), settings)
     if name not in names:
         raise NotFound("This job has no such file.")
     link = storage.download_link(settings.artifact_bucket, prefix + name)
     return Answer(302, {"url": link}, {"Location": link})
+
+
+def create_share(request: Request, settings: Settings, job_id: str) -> Answer:
+    """``POST /jobs/{job_id}/shares``: a link with which others may look at the job, and at nothing else.
+
+    Body, optional: ``expires_in``, seconds; the link ends with the job at the latest.
+    """
+    job = access.own_job(request.headers, settings, job_id)
+    seconds = _json(request, empty=True).get("expires_in", DEFAULT_SHARE_SECONDS)
+    low, high = SHARE_SECONDS
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not low <= seconds <= high:
+        raise BadInput(f"expires_in must be a whole number of seconds from {low} to {high}.")
+    ends = int(min(time.time() + seconds, job.expires_at))
+    token = tokens.issue_share(job_id, tokens.signing_key(settings), ends=ends)
+    origin = settings.site_origin
+    url = f"{origin}/#/shared/{job_id}/{token}" if origin else None
+    return Answer(201, {"token": token, "url": url, "expires_at": iso(ends)})
+
+
+def _with_poster(job: Job, settings: Settings) -> dict[str, Any]:
+    key = job.manifest_key
+    link = storage.poster_link(settings.artifact_bucket, key) if key is not None else None
+    return job.as_public() | {"poster_url": link}
 
 
 def _artifacts(job: Job, settings: Settings) -> tuple[str, dict[str, dict[str, Any]]]:
@@ -115,29 +188,30 @@ def _artifacts(job: Job, settings: Settings) -> tuple[str, dict[str, dict[str, A
         raise NotFound("This job has no files (yet): it has not succeeded.")
     manifest = storage.read_manifest(settings.artifact_bucket, job.manifest_key)
     prefix, _, own_name = job.manifest_key.rpartition("/")
-    return f"{prefix}/", {**_facts(manifest), own_name: {"type": content_type(own_name)}}
+    size = storage.artifact_size(settings.artifact_bucket, job.manifest_key)
+    return f"{prefix}/", {**_facts(manifest), own_name: {"bytes": size, "type": content_type(own_name)}}
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {entry["name"]: {k: v for k, v in entry.items() if k != "name"} for entry in manifest["files"]}
 
 
-def _own_job(request: Request, settings: Settings, job_id: str) -> Job:
-    owner = _owner(request, settings)
-    job = JobTable(settings.jobs_table).get(job_id)
-    if job.owner != owner:
-        raise NotFound(f"There is no job {job_id}.")
-    return job
+def _visible_job(request: Request, settings: Settings, job_id: str) -> Job:
+    return access.visible_job(access.bearer(request.headers, settings), settings, job_id)
 
 
-def _owner(request: Request, settings: Settings) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthorized("Send the header 'Authorization: Bearer …' with the token of POST /sessions.")
-    return tokens.owner_of(token.strip(), tokens.signing_key(settings))
+def _present_owner(request: Request, settings: Settings) -> str | None:
+    """The owner of the session that the request shows, if it shows one that holds."""
+    try:
+        return access.bearer(request.headers, settings).owner
+    except Unauthorized:
+        return None
 
 
-def _json(request: Request) -> dict[str, Any]:
+def _json(request: Request, *, empty: bool = False) -> dict[str, Any]:
+    """The body; with ``empty``, none at all is as good as an object without anything in it."""
+    if empty and not request.body.strip():
+        return {}
     try:
         body = json.loads(request.body)
     except (ValueError, RecursionError):

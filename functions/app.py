@@ -73,6 +73,18 @@ def get_job(job_id: str) -> Response:
     return _answer(api.get_job, job_id)
 
 
+@app.route("/jobs/{job_id}", methods=["DELETE"])
+def delete_job(job_id: str) -> Response:
+    """Cancel or remove one."""
+    return _answer(api.delete_job, job_id)
+
+
+@app.route("/jobs/{job_id}/events", methods=["GET"])
+def stream_events(job_id: str) -> Response:
+    """What is new of one."""
+    return _answer(api.stream_events, job_id)
+
+
 @app.route("/jobs/{job_id}/artifacts", methods=["GET"])
 def list_artifacts(job_id: str) -> Response:
     """Its files."""
@@ -83,6 +95,12 @@ def list_artifacts(job_id: str) -> Response:
 def get_artifact(job_id: str, name: str) -> Response:
     """One of its files."""
     return _answer(api.get_artifact, job_id, name)
+
+
+@app.route("/jobs/{job_id}/shares", methods=["POST"])
+def create_share(job_id: str) -> Response:
+    """Let others look at one."""
+    return _answer(api.create_share, job_id)
 
 
 @app.middleware("http")
@@ -124,8 +142,11 @@ def _request() -> api.Request:
     )
 
 
-def _response(status: int, body: Mapping[str, Any], headers: Mapping[str, Any]) -> Response:
+def _response(status: int, body: Mapping[str, Any] | str | None, headers: Mapping[str, Any]) -> Response:
     origin = settings().site_origin
     shared = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
     every = {"Content-Type": "application/json", **_HEADERS, **shared, **headers}
-    return Response(body=dict(body), status_code=status, headers=every)
+    if body is None:
+        body = ""
+        del every["Content-Type"]
+    return Response(body=body if isinstance(body, str) else dict(body), status_code=status, headers=every)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from infra.clients import client
-from infra.connections import ConnectionTable, Sockets
+from infra.connections import ConnectionTable, Sockets, job_topic, owner_topic
 from infra.dynamodb import from_dynamodb
 from infra.errors import MachineError
 from infra.job import Job
@@ -50,9 +50,9 @@ def _spread_one(change: Mapping[str, Any], settings: Settings) -> None:
 
 
 def push(job: Job, settings: Settings) -> None:
-    """Send the public record to every connection that follows the job."""
+    """Send the public record to every connection that follows the job, or all that its owner has."""
     connections = ConnectionTable(settings.connections_table)
-    followers = connections.followers(job.job_id)
+    followers = connections.followers(job_topic(job.job_id), owner_topic(job.owner))
     if not followers:
         return
     sockets = Sockets(settings.socket_endpoint)

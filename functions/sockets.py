@@ -1,6 +1,8 @@
-"""WebSocket: connect with a session token, subscribe to a job, hear of it until it has ended.
+"""WebSocket: connect with a session's or a share link's token, subscribe, hear of every change.
 
 → {"action": "subscribe", "job_id": …}      ← {"type": "job", "job": {…}}      at once, then per change
+→ {"action": "subscribe"}                   ← {"type": "subscribed"}           then a job frame per change of
+                                                                               any job of the session's owner
 → {"action": "ping"}                        ← {"type": "pong"}
                                             ← {"type": "error", "error": {"code": …, "message": …}}
 """
@@ -40,10 +42,10 @@ def _connect(connection_id: str, query: Mapping[str, str], settings: Settings) -
     # Browsers cannot set headers on a WebSocket, so the token comes in the address. No frame may be sent
     # before $connect has returned: the snapshot waits for the subscription.
     try:
-        owner = tokens.owner_of(query.get("token", ""), tokens.signing_key(settings))
+        who = tokens.read(query.get("token", ""), tokens.signing_key(settings))
     except Unauthorized as error:
         return {"statusCode": 401, "body": json.dumps({"error": error.as_dict()})}
-    ConnectionTable(settings.connections_table).open(connection_id, owner)
+    ConnectionTable(settings.connections_table).open(connection_id, who)
     return {"statusCode": 200}
 
 
@@ -55,7 +57,7 @@ def _answer(connection_id: str, body: str, settings: Settings) -> dict[str, Any]
                 return {"type": "pong"}
             case "subscribe":
                 return _subscribe(connection_id, message.get("job_id"), settings)
-        raise BadInput("There are two actions: subscribe (with a job_id) and ping.")
+        raise BadInput("There are two actions: subscribe (with or without a job_id) and ping.")
     except MaquetteError as error:
         return {"type": "error", "error": error.as_dict()}
 
@@ -71,11 +73,16 @@ def _read(body: str) -> dict[str, Any]:
 
 
 def _subscribe(connection_id: str, job_id: Any, settings: Settings) -> dict[str, Any]:
+    connections = ConnectionTable(settings.connections_table)
+    if job_id is None:
+        # No snapshot: it is the list that GET /jobs gives, and may be longer than a frame.
+        connections.follow_all(connection_id)
+        return {"type": "subscribed"}
     if not isinstance(job_id, str) or not job_id:
-        raise BadInput("subscribe needs a job_id.")
+        raise BadInput("job_id must be a text.")
     table = JobTable(settings.jobs_table)
-    # Following is one write on the condition that connection and job have the same owner; someone else's job
-    # and no job at all are answered alike.
-    ConnectionTable(settings.connections_table).follow(connection_id, job_id, owner=table.get(job_id).owner)
+    # Following is one write on the condition that the connection may look at the job; someone else's job and no
+    # job at all are answered alike.
+    connections.follow_job(connection_id, job_id, owner=table.get(job_id).owner)
     # Read again: a change between the first reading and the subscription was told to nobody here.
     return job_frame(table.get(job_id))

@@ -1,4 +1,4 @@
-"""Open WebSockets: who is connected, which job each connection follows, and how to reach it."""
+"""Open WebSockets: who is connected, what each connection follows, and how to reach it."""
 
 from __future__ import annotations
 
@@ -8,56 +8,94 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.clients import client
-from infra.dynamodb import ConditionFailed, to_dynamodb, update
+from infra.dynamodb import ConditionFailed, from_dynamodb, to_dynamodb, update
 from infra.errors import NotFound
+from infra.tokens import Bearer
 
 #: API Gateway ends a connection after two hours; its record goes a little later.
 CONNECTION_SECONDS = 2.25 * 3600
 
 
+def job_topic(job_id: str) -> str:
+    """The topic of one job."""
+    return f"job#{job_id}"
+
+
+def owner_topic(owner: str) -> str:
+    """The topic of everything that an owner has."""
+    return f"owner#{owner}"
+
+
 class ConnectionTable:
-    """Typed access to the table of connections. A connection follows one job at a time."""
+    """Typed access to the table of connections. A connection follows one topic at a time."""
 
     def __init__(self, name: str, *, clock: Callable[[], float] = time.time) -> None:
         self.name = name
         self.clock = clock
 
-    def open(self, connection_id: str, owner: str) -> None:
-        """Remember that this connection speaks for ``owner``."""
+    def open(self, connection_id: str, who: Bearer) -> None:
+        """Remember for whom this connection speaks."""
         item = {
             "connection_id": connection_id,
-            "owner": owner,
+            "owner": who.owner,
+            "shared_job_id": who.job_id,
             "expires_at": int(self.clock() + CONNECTION_SECONDS),
         }
         client("dynamodb").put_item(TableName=self.name, Item=to_dynamodb(item))
 
-    def follow(self, connection_id: str, job_id: str, owner: str) -> None:
-        """From now on the connection hears of this job.
+    def follow_job(self, connection_id: str, job_id: str, owner: str) -> None:
+        """From now on the connection hears of this job of ``owner``'s, and of no other.
 
         Raises:
-            NotFound: the connection does not speak for ``owner``, or is not open.
+            NotFound: the connection speaks neither for ``owner`` nor for this job's share link, or is not open.
         """
-        key = {"connection_id": connection_id}
         try:
             update(
-                self.name, key, condition="#owner = :owner", values={"owner": owner}, sets={"job_id": job_id}
+                self.name,
+                {"connection_id": connection_id},
+                condition="#owner = :owner OR #shared_job_id = :job_id",
+                values={"owner": owner, "job_id": job_id},
+                sets={"topic": job_topic(job_id)},
             )
         except ConditionFailed:
             raise NotFound(f"There is no job {job_id}.") from None
 
-    def followers(self, job_id: str) -> list[str]:
-        """Ids of the connections that follow the job."""
-        pages = (
-            client("dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=self.name,
-                IndexName="by_job",
-                KeyConditionExpression="job_id = :job_id",
-                ExpressionAttributeValues={":job_id": {"S": job_id}},
+    def follow_all(self, connection_id: str) -> None:
+        """From now on the connection hears of every job of the owner it speaks for, also of those to come.
+
+        Raises:
+            NotFound: it is not open, or it is a share link's and speaks for no owner.
+        """
+        key = {"connection_id": {"S": connection_id}}
+        found = client("dynamodb").get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")
+        owner = from_dynamodb(found).get("owner") if found else None
+        if owner is None:
+            raise NotFound("A share link follows its one job: name it as job_id.")
+        try:
+            update(
+                self.name,
+                {"connection_id": connection_id},
+                condition="#owner = :owner",
+                values={"owner": owner},
+                sets={"topic": owner_topic(owner)},
             )
-        )
-        return [item["connection_id"]["S"] for page in pages for item in page["Items"]]
+        except ConditionFailed:
+            raise NotFound("This connection has ended.") from None
+
+    def followers(self, *topics: str) -> list[str]:
+        """Ids of the connections that follow any of the topics; none twice, since each follows one."""
+        paginator = client("dynamodb").get_paginator("query")
+        return [
+            item["connection_id"]["S"]
+            for topic in topics
+            for page in paginator.paginate(
+                TableName=self.name,
+                IndexName="by_topic",
+                KeyConditionExpression="topic = :topic",
+                ExpressionAttributeValues={":topic": {"S": topic}},
+            )
+            for item in page["Items"]
+        ]
 
     def close(self, connection_id: str) -> None:
         """Forget the connection; once too often does no harm."""

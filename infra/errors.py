@@ -18,6 +18,7 @@ MaquetteError
 │   └── WeightsCorrupt           weights_corrupt
 ├── AccessError                  who is asking, and for what
 │   ├── Unauthorized             unauthorized
+│   ├── AccessKeyRequired        access_key_required
 │   └── NotFound                 not_found
 ├── JobError                     the life of a job
 │   ├── JobCanceled              canceled
@@ -166,6 +167,13 @@ class Unauthorized(AccessError):
     """No session token, or one that is expired or forged."""
 
     code = "unauthorized"
+    http_status = 401
+
+
+class AccessKeyRequired(AccessError):
+    """The deployment gives sessions only to those who know its access key."""
+
+    code = "access_key_required"
     http_status = 401
 
 

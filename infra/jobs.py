@@ -215,6 +215,20 @@ class JobTable:
         except ConditionFailed as refused:
             return self._standing(refused, job_id)
 
+    def delete(self, job: Job) -> None:
+        """Remove the record of an ended job; once too often does no harm. Its files must be gone before."""
+        ended = "#status IN (:succeeded, :failed, :canceled)"
+        try:
+            self._client.delete_item(
+                TableName=self.name,
+                Key={"job_id": {"S": job.job_id}},
+                ConditionExpression=f"attribute_not_exists(job_id) OR {ended}",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_dynamodb({f":{status}": status for status in TERMINAL}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise StaleAttempt(f"Job {job.job_id} has not ended.") from None
+
     def give_up(self, job: Job, error: MaquetteError) -> Job:
         """Any living state ``→ failed``, unless the job has changed since it was read: then what it became."""
         return self._update_unchanged(job, {"status": "failed", "error": error.as_dict()}, removes=_LIFE)
@@ -250,7 +264,9 @@ class JobTable:
         try:
             return self._update(job.job_id, _MINE, values, sets, adds, removes)
         except ConditionFailed as refused:
-            now = self._standing(refused, job.job_id)
+            if refused.item is None:  # canceled, and then deleted before its worker noticed
+                raise JobCanceled(f"Job {job.job_id} was deleted.") from None
+            now = Job.from_item(refused.item)
         if now.status == "canceled":
             raise JobCanceled(f"Job {job.job_id} was canceled.")
         raise StaleAttempt(

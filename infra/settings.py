@@ -14,6 +14,8 @@ MAQUETTE_EVENT_BUS              name of the bus that hears of every ended job
 MAQUETTE_SOCKET_ENDPOINT        ``https://…`` address that WebSocket frames are posted to
 MAQUETTE_SESSION_SECRET         key that signs session tokens, at least 32 bytes; or instead of it:
 MAQUETTE_SESSION_SECRET_ARN     the Secrets Manager secret that holds the key
+MAQUETTE_ACCESS_KEY             key that a new session must give; or instead of it, if any is wanted:
+MAQUETTE_ACCESS_KEY_ARN         the Secrets Manager secret that holds it; neither: anyone may start one
 MAQUETTE_OPEN_SESSIONS          ``operator``: every new session is the operator's (a machine of one's own)
 MAQUETTE_SITE_ORIGIN            origin that may call REST from a browser; unset: none but its own
 MAQUETTE_WEIGHTS                worker: folder of the TripoSR weights; unset: what a fetch has left here
@@ -84,6 +86,15 @@ class Settings:
     @property
     def session_secret_arn(self) -> str:
         return self._required("MAQUETTE_SESSION_SECRET_ARN")
+
+    @property
+    def access_key(self) -> str | None:
+        """What a new session must give; None where none is wanted or :attr:`access_key_arn` names it."""
+        return self.environment.get("MAQUETTE_ACCESS_KEY") or None
+
+    @property
+    def access_key_arn(self) -> str | None:
+        return self.environment.get("MAQUETTE_ACCESS_KEY_ARN") or None
 
     @property
     def open_sessions(self) -> bool:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infra.artifacts import content_type
+from infra.artifacts import POSTER, content_type
 from infra.clients import client, error_code
-from infra.errors import ImageTooLarge, InvalidOption, NotFound
+from infra.errors import ImageTooLarge, InvalidOption, MachineError, NotFound
 from infra.job import Source
 
 INBOX = "inbox/"
 UPLOADS = "uploads/"
+ARTIFACTS = "jobs/"
 
 #: Largest photo that is taken in, bytes.
 MAX_PHOTO_BYTES = 64 * 2**20
@@ -63,7 +64,7 @@ def upload_key(job_id: str, filename: str) -> str:
 
 def artifact_prefix(job_id: str, attempt: int) -> str:
     """Where one attempt puts its results; another attempt has another place."""
-    return f"jobs/{job_id}/{attempt}/"
+    return f"{ARTIFACTS}{job_id}/{attempt}/"
 
 
 def safe_filename(filename: str) -> str:
@@ -158,6 +159,34 @@ def write_artifact(bucket: str, key: str, path: Path) -> None:
     """Put one result in its place, with the type its name has in :mod:`infra.artifacts`."""
     with path.open("rb") as body:
         client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type(path.name))
+
+
+def poster_link(bucket: str, manifest_key: str) -> str:
+    """A link to the poster beside a manifest, for a page to show. Made without asking anybody."""
+    return download_link(bucket, manifest_key.rpartition("/")[0] + f"/{POSTER}")
+
+
+def artifact_size(bucket: str, key: str) -> int:
+    """Bytes of an artifact."""
+    return int(client("s3").head_object(Bucket=bucket, Key=key)["ContentLength"])
+
+
+def delete_artifacts(bucket: str, job_id: str) -> None:
+    """Remove everything that any attempt of the job has left; once too often does no harm."""
+    s3 = client("s3")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{ARTIFACTS}{job_id}/")
+    for page in pages:
+        keys = [{"Key": entry["Key"]} for entry in page.get("Contents", [])]
+        if keys:
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            if answer.get("Errors"):
+                raise MachineError(f"Files of job {job_id} could not be removed: {answer['Errors'][0]}")
+
+
+def delete_photo(source: Source) -> None:
+    """Remove the photo: exactly the version that the job was made for; once too often does no harm."""
+    version = {"VersionId": source.version} if source.version else {}
+    client("s3").delete_object(Bucket=source.bucket, Key=source.key, **version)
 
 
 def read_manifest(bucket: str, key: str) -> dict[str, Any]:

@@ -1,8 +1,12 @@
-"""Session tokens: who is asking. Signed, not stored: JWT with HS256 (RFC 7519)."""
+"""Who is asking: session tokens speak for an owner, share tokens for one job. Signed, not stored.
+
+They are JWT with HS256 (RFC 7519). The audience (``aud``) tells the two kinds apart.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 
 from infra.clients import client
@@ -14,36 +18,66 @@ SESSION_SECONDS = 30 * 24 * 3600
 
 _ISSUER = "maquette"
 _ALGORITHM = "HS256"
+_SESSION = "session"
+_SHARE = "share"
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """For whom a token speaks: an owner, or anybody who was given the link of one job. Exactly one is set."""
+
+    owner: str | None = None
+    job_id: str | None = None
 
 
 def issue(owner: str, key: str) -> tuple[str, int]:
-    """A token that speaks for ``owner``, and the second since 1970 at which it ends."""
+    """A session token that speaks for ``owner``, and the second since 1970 at which it ends."""
+    ends = int(time.time()) + SESSION_SECONDS
+    return _signed(_SESSION, owner, ends, key), ends
+
+
+def issue_share(job_id: str, key: str, *, ends: int) -> str:
+    """A share token that lets its holder look at one job until ``ends``, seconds since 1970."""
+    return _signed(_SHARE, job_id, ends, key)
+
+
+def read(token: str, key: str) -> Bearer:
+    """For whom the token speaks. Raises :class:`Unauthorized` when it is forged, expired or none of ours."""
     import jwt  # late: half the functions never see a token, and it may pull in all of cryptography
 
-    now = int(time.time())
-    claims = {"iss": _ISSUER, "sub": owner, "iat": now, "exp": now + SESSION_SECONDS}
-    return jwt.encode(claims, key, _ALGORITHM), now + SESSION_SECONDS
-
-
-def owner_of(token: str, key: str) -> str:
-    """For whom the token speaks. Raises :class:`Unauthorized` when it is forged, expired or none of ours."""
-    import jwt
-
-    required = ["iss", "sub", "exp"]
     try:
-        claims = jwt.decode(token, key, algorithms=[_ALGORITHM], issuer=_ISSUER, options={"require": required})
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[_ALGORITHM],
+            issuer=_ISSUER,
+            audience=[_SESSION, _SHARE],
+            options={"require": ["iss", "sub", "exp", "aud"]},
+        )
     except jwt.InvalidTokenError as error:
         raise Unauthorized(
-            "The session has ended or is not known. Start a new one with POST /sessions."
+            "The session or link has ended or is not known. Start a new session with POST /sessions."
         ) from error
-    return str(claims["sub"])
+    if claims["aud"] == _SESSION:
+        return Bearer(owner=claims["sub"])
+    if claims["aud"] == _SHARE:
+        return Bearer(job_id=claims["sub"])
+    raise Unauthorized("This token is for something else.")  # a list: the library accepts any overlap
 
 
 def signing_key(settings: Settings) -> str:
     """The key itself, from the environment, or else once from Secrets Manager."""
-    return settings.session_secret or _stored_key(settings.session_secret_arn)
+    return settings.session_secret or stored_secret(settings.session_secret_arn)
 
 
-@lru_cache(maxsize=1)
-def _stored_key(arn: str) -> str:
+@lru_cache(maxsize=4)
+def stored_secret(arn: str) -> str:
+    """A secret of Secrets Manager, asked for once per process."""
     return str(client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+
+
+def _signed(audience: str, subject: str, ends: int, key: str) -> str:
+    import jwt
+
+    claims = {"iss": _ISSUER, "aud": audience, "sub": subject, "iat": int(time.time()), "exp": ends}
+    return jwt.encode(claims, key, _ALGORITHM)

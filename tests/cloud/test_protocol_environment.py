@@ -16,6 +16,7 @@ from infra.dynamodb import to_dynamodb
 from infra.job import Job
 from infra.local.template import TEMPLATE, load
 from infra.settings import Settings
+from infra.tokens import Bearer
 from tests.cloud.conftest import Cloud, SocketServer
 
 KEY = "the key that signs sessions in this test"
@@ -58,12 +59,13 @@ def exercise_app(cloud: Cloud) -> None:
         }
         assert app.app(event, None)["statusCode"] < 400
 
-    call("POST", "/sessions")
+    call("POST", "/sessions", {"access_key": KEY})
     call("POST", "/jobs", {"filename": "robot.png"})
     call("GET", "/jobs")
     call("GET", "/jobs/{job_id}", job_id=succeeded(cloud).job_id)
     call("GET", "/jobs/{job_id}/artifacts", job_id="done")
     call("GET", "/jobs/{job_id}/artifacts/{name}", job_id="done", name="manifest.json")
+    call("DELETE", "/jobs/{job_id}", job_id="done")
 
 
 def exercise_on_socket(cloud: Cloud) -> None:
@@ -84,8 +86,8 @@ def exercise_on_socket(cloud: Cloud) -> None:
 def exercise_on_job_changed(cloud: Cloud) -> None:
     job = succeeded(cloud)
     connections = ConnectionTable(cloud.settings.connections_table)
-    connections.open("c", job.owner)
-    connections.follow("c", job.job_id, job.owner)
+    connections.open("c", Bearer(owner=job.owner))
+    connections.follow_all("c")
     change = {"SequenceNumber": "1", "NewImage": to_dynamodb(job.as_item())}
     assert app.on_job_changed({"Records": [{"dynamodb": change}]}, None) == {"batchItemFailures": []}
 
@@ -131,6 +133,7 @@ def test_a_function_needs_each_variable_it_is_given_and_no_other(
         **cloud.environment,
         "MAQUETTE_SOCKET_ENDPOINT": socket_server.url,
         "MAQUETTE_SESSION_SECRET_ARN": arn,
+        "MAQUETTE_ACCESS_KEY_ARN": arn,
         "MAQUETTE_SITE_ORIGIN": "https://maquette.example",
     }
     given = variables()[handler]

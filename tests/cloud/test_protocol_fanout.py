@@ -11,9 +11,10 @@ import pytest
 
 from functions import app
 from infra.clients import client
-from infra.connections import ConnectionTable
+from infra.connections import ConnectionTable, job_topic
 from infra.dynamodb import to_dynamodb
 from infra.job import Job
+from infra.tokens import Bearer
 from tests.cloud.conftest import Cloud, SocketServer
 
 
@@ -24,8 +25,8 @@ def connections(cloud: Cloud) -> ConnectionTable:
 
 @pytest.fixture
 def follower(cloud: Cloud, connections: ConnectionTable, job: Job) -> str:
-    connections.open("follower=", job.owner)
-    connections.follow("follower=", job.job_id, job.owner)
+    connections.open("follower=", Bearer(owner=job.owner))
+    connections.follow_job("follower=", job.job_id, job.owner)
     return "follower="
 
 
@@ -66,7 +67,7 @@ def spread(*records: dict[str, Any]) -> list[str]:
 def test_followers_hear_of_every_change_in_order_and_others_of_none(
     cloud: Cloud, job: Job, follower: str, connections: ConnectionTable, socket_server: SocketServer
 ) -> None:
-    connections.open("stranger", "bea")
+    connections.open("stranger", Bearer(owner="bea"))
     claimed = cloud.table.claim(job.job_id, "worker", lease_seconds=60, deadline_seconds=900).job
     further = cloud.table.report(claimed, "mesh", 0.5)
     assert spread(change(claimed, job, 1), change(further, claimed, 2)) == []
@@ -88,7 +89,7 @@ def test_a_gone_connection_is_forgotten(
 ) -> None:
     socket_server.gone.add(follower)
     assert spread(change(job)) == []
-    assert connections.followers(job.job_id) == []
+    assert connections.followers(job_topic(job.job_id)) == []
 
 
 def test_one_bad_socket_blocks_no_other(
@@ -96,14 +97,14 @@ def test_one_bad_socket_blocks_no_other(
 ) -> None:
     names = [f"connection {number}" for number in range(8)]
     for name in names:
-        connections.open(name, job.owner)
-        connections.follow(name, job.job_id, job.owner)
+        connections.open(name, Bearer(owner=job.owner))
+        connections.follow_job(name, job.job_id, job.owner)
     socket_server.broken.add("connection 0")
     socket_server.gone.add("connection 3")
     assert spread(change(job)) == []
     reached = {receiver for receiver, _ in socket_server.frames}
     assert reached == set(names) - {"connection 0", "connection 3"}
-    assert set(connections.followers(job.job_id)) == set(names) - {"connection 3"}
+    assert set(connections.followers(job_topic(job.job_id))) == set(names) - {"connection 3"}
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "canceled"])

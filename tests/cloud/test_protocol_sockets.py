@@ -10,9 +10,11 @@ import jwt
 import pytest
 
 from functions import app
+from functions.fanout import push
 from infra import tokens
 from infra.clients import client
-from infra.connections import ConnectionTable
+from infra.connections import ConnectionTable, job_topic
+from infra.settings import settings
 from tests.cloud.conftest import SECRET, Cloud, SocketServer
 
 
@@ -42,7 +44,7 @@ def test_connecting_sends_nothing_yet(cloud: Cloud, socket_server: SocketServer)
 
 def forged() -> dict[str, str | None]:
     now = int(time.time())
-    claims = {"iss": "maquette", "sub": "ann", "iat": now, "exp": now + 60}
+    claims = {"iss": "maquette", "aud": "session", "sub": "ann", "iat": now, "exp": now + 60}
     return {
         "none at all": None,
         "empty": "",
@@ -51,6 +53,8 @@ def forged() -> dict[str, str | None]:
         "unsigned": jwt.encode(claims, None, "none"),
         "expired": jwt.encode(claims | {"exp": now - 1}, SECRET, "HS256"),
         "without an end": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, SECRET, "HS256"),
+        "for something else": jwt.encode(claims | {"aud": "upload"}, SECRET, "HS256"),
+        "for two things": jwt.encode(claims | {"aud": ["session", "share"]}, SECRET, "HS256"),
         "another issuer": jwt.encode(claims | {"iss": "elsewhere"}, SECRET, "HS256"),
         "another algorithm": jwt.encode(claims, SECRET * 2, "HS512"),
     }
@@ -67,7 +71,7 @@ def test_subscribing_answers_with_a_snapshot(cloud: Cloud, socket_server: Socket
     connect("ann")
     assert socket("MESSAGE", body={"action": "subscribe", "job_id": job.job_id}) == 200
     assert socket_server.to("c=") == [{"type": "job", "job": job.as_public()}]
-    assert ConnectionTable(cloud.settings.connections_table).followers(job.job_id) == ["c="]
+    assert ConnectionTable(cloud.settings.connections_table).followers(job_topic(job.job_id)) == ["c="]
 
 
 @pytest.mark.parametrize("owner", ["bea", "operator", ""])
@@ -79,7 +83,7 @@ def test_someone_elses_job_looks_like_no_job(cloud: Cloud, socket_server: Socket
     theirs, nobodys = socket_server.to("c=")
     assert theirs == {"type": "error", "error": {"code": "not_found", "message": "There is no job anns."}}
     assert nobodys == {"type": "error", "error": {"code": "not_found", "message": "There is no job nobodys."}}
-    assert ConnectionTable(cloud.settings.connections_table).followers("anns") == []
+    assert ConnectionTable(cloud.settings.connections_table).followers(job_topic("anns")) == []
 
 
 def test_a_connection_that_never_connected_follows_nothing(cloud: Cloud, socket_server: SocketServer) -> None:
@@ -96,7 +100,7 @@ def test_a_ping_is_answered_with_a_pong(cloud: Cloud, socket_server: SocketServe
 
 
 @pytest.mark.parametrize(
-    "body", ["", "not json", "[]", "null", "{}", '{"action": 5}', '{"action": "subscribe"}',
+    "body", ["", "not json", "[]", "null", "{}", '{"action": 5}',
              '{"action": "subscribe", "job_id": 7}', '{"action": "subscribe", "job_id": ""}']
 )  # fmt: skip
 def test_a_frame_that_is_not_understood_is_answered_not_dropped(
@@ -112,3 +116,50 @@ def test_disconnecting_forgets_the_connection_and_may_come_twice(cloud: Cloud) -
     connect("ann")
     assert [socket("DISCONNECT"), socket("DISCONNECT")] == [200, 200]
     assert connections_open(cloud) == 0
+
+
+def test_subscribing_to_no_job_follows_all_that_the_owner_has_or_will_have(
+    cloud: Cloud, socket_server: SocketServer
+) -> None:
+    connect("ann")
+    assert socket("MESSAGE", body={"action": "subscribe"}) == 200
+    assert socket_server.to("c=") == [{"type": "subscribed"}]
+    for owner in ("ann", "bea"):
+        push(cloud.queued(f"{owner}s", owner=owner), settings())
+    assert [frame["job"]["job_id"] for frame in socket_server.to("c=")[1:]] == ["anns"]
+
+
+def test_another_subscription_takes_the_place_of_the_one_before(
+    cloud: Cloud, socket_server: SocketServer
+) -> None:
+    first, second = (cloud.queued(name, owner="ann") for name in ("first", "second"))
+    connect("ann")
+    socket("MESSAGE", body={"action": "subscribe"})
+    socket("MESSAGE", body={"action": "subscribe", "job_id": "first"})
+    before = len(socket_server.frames)
+    push(first, settings())
+    push(second, settings())
+    assert [frame["job"]["job_id"] for frame in socket_server.to("c=")[before:]] == ["first"]
+
+
+def test_a_share_link_follows_its_job_and_nothing_else(cloud: Cloud, socket_server: SocketServer) -> None:
+    shared, other = (cloud.queued(name, owner="ann") for name in ("shared", "other"))
+    token = tokens.issue_share("shared", SECRET, ends=int(time.time()) + 60)
+    assert socket("CONNECT", token=token) == 200
+    for body in ({"action": "subscribe"}, {"action": "subscribe", "job_id": "other"}):
+        socket("MESSAGE", body=body)
+    assert [frame["error"]["code"] for frame in socket_server.to("c=")] == ["not_found", "not_found"]
+    socket("MESSAGE", body={"action": "subscribe", "job_id": "shared"})
+    push(other, settings())
+    push(shared, settings())
+    assert [frame["job"]["job_id"] for frame in socket_server.to("c=")[2:]] == ["shared", "shared"]
+
+
+def test_the_topic_of_an_owner_cannot_be_reached_by_a_job_of_that_name(
+    cloud: Cloud, socket_server: SocketServer
+) -> None:
+    token = tokens.issue_share("owner#ann", SECRET, ends=int(time.time()) + 60)
+    assert socket("CONNECT", token=token) == 200
+    socket("MESSAGE", body={"action": "subscribe", "job_id": "owner#ann"})
+    push(cloud.queued("anns", owner="ann"), settings())
+    assert [frame["type"] for frame in socket_server.to("c=")] == ["error"]

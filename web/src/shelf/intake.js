@@ -7,7 +7,7 @@
 import { examine, thumbnail } from "../cloud/photo.js";
 import { upload } from "../cloud/upload.js";
 
-/** @typedef {"examining" | "announcing" | "sending" | "refused" | "failed"} DraftState */
+/** @typedef {"examining" | "announcing" | "sending" | "sent" | "refused" | "failed"} DraftState */
 
 let count = 0;
 
@@ -49,6 +49,7 @@ export class Intake extends EventTarget {
     this.rest = rest;
     this.shelf = shelf;
     this.keepsakes = keepsakes;
+    shelf.addEventListener("change", (event) => this.#handOver(/** @type {CustomEvent<string>} */ (event).detail));
   }
 
   /**
@@ -113,7 +114,8 @@ export class Intake extends EventTarget {
         onProgress: (sent) => this.#change(draft, { sent }),
         signal: draft.stopping.signal,
       });
-      this.#remove(draft);
+      this.#change(draft, { state: "sent", sent: 1 });
+      this.#handOver(job.job_id);
     } catch (error) {
       if (draft.stopping.signal.aborted) return;
       const { code = "internal_error", message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
@@ -122,6 +124,17 @@ export class Intake extends EventTarget {
       draft.jobId = null;
       this.#change(draft, { state: refused ? "refused" : "failed", error: { code, message } });
     }
+  }
+
+  /**
+   * A draft ends when the cloud says that its photo has arrived, not when the last byte has left: in between nobody
+   * else would know that it is on its way.
+   *
+   * @param {string} jobId
+   */
+  #handOver(jobId) {
+    const draft = this.draftOf(jobId);
+    if (draft?.state === "sent" && this.shelf.job(jobId)?.status !== "awaiting_upload") this.#remove(draft);
   }
 
   /**

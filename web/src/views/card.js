@@ -85,7 +85,7 @@ export function createCard({ onRemove, onRetry, onPictureLost }) {
  * @returns {CardModel}
  */
 export function modelOfDraft(draft) {
-  const lines = { examining: "Looking at the photo", announcing: "Sending", sending: "Sending", refused: "", failed: "" };
+  const lines = { examining: "Looking at the photo", announcing: "Sending", sending: "Sending", sent: "Sent", refused: "", failed: "" };
   const trouble = draft.error ? meaning(draft.error.code) : null;
   return {
     title: draft.file.name || "photo",
@@ -123,7 +123,7 @@ export function modelOfJob(job, { draft, thumbnail, canRetry, secondsLeft }) {
   };
   switch (job.status) {
     case "awaiting_upload":
-      if (draft) return { ...model, line: "Sending", figures, fraction: draft.sent };
+      if (draft) return { ...model, line: draft.state === "sent" ? "Sent" : "Sending", figures, fraction: draft.sent };
       return { ...model, line: "The photo has not arrived", fraction: null, retry: canRetry ? "Send it again" : null };
     case "queued":
       return { ...model, line: queueLine(job), figures, help: job.notice?.message };

@@ -76,8 +76,19 @@ export function createGallery(studio) {
     return [...intake.drafts].filter((draft) => !draft.jobId || !shelf.job(draft.jobId)).reverse();
   }
 
+  /**
+   * A new job may be heard of over the live line before the answer that announces it is here: until then nobody knows
+   * that it is the job of a draft, and the photo would stand here twice.
+   *
+   * @param {Job} job
+   */
+  function isOfDraft(job) {
+    const announcing = [...intake.drafts].some((draft) => draft.state === "announcing");
+    return announcing && job.status === "awaiting_upload" && !cards.has(job.job_id);
+  }
+
   function layOut() {
-    const things = [...draftsWithoutJob(), ...shelf.jobs];
+    const things = [...draftsWithoutJob(), ...shelf.jobs.filter((job) => !isOfDraft(job))];
     const wanted = new Set(things.map(keyOf));
     things.forEach((thing, index) => {
       const { slot } = cardOf(thing);
@@ -177,7 +188,7 @@ export function createGallery(studio) {
     "change",
     (event) => {
       const job = shelf.job(/** @type {CustomEvent<string>} */ (event).detail);
-      if (job) show(job);
+      if (job && cards.has(job.job_id)) show(job);
     },
     { signal },
   );

@@ -4,12 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCALSTACK := build/localstack/.ready
+SITE   := web/dist/index.html
+# Node.js comes with the virtual environment; scripts of packages look for it on the path.
+NPM    := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm --loglevel=error
 
 # A demo that nobody watches checks its results, prints them and ends.
 DEMO_FLAGS := $(shell test -t 1 || echo --once)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-localstack lambda check format bench lock clean
+.PHONY: help setup web demo up test test-localstack lambda browser check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,20 +25,34 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): about 2 GB of pinned packages, a minute or two; later runs skip this."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[pipeline,rembg,openvino,cli,local,dev]'
+	  --constraint constraints.txt --editable '.[pipeline,rembg,openvino,cli,local,web,dev]'
 	@touch $@
 
-demo: setup ## The sample photos through the whole local cloud; shows where the models lie
+web: $(SITE) ## Build the site into web/dist
+
+web/node_modules/.ready: web/package-lock.json $(READY)
+	@echo "Fetching what the site is built from."
+	@$(NPM) ci --no-audit --no-fund
+	@touch $@
+
+$(SITE): web/node_modules/.ready web/index.html web/vite.config.js $(shell find web/src web/public -type f)
+	@$(NPM) run --silent build -- --logLevel warn
+
+demo: setup web ## The sample photos through the whole local cloud; shows where the models lie
 	@$(BIN)/maquette demo $(DEMO_FLAGS)
 
-up: setup ## Run the whole cloud on this machine (Ctrl-C ends it)
+up: setup web ## Run the whole cloud on this machine (Ctrl-C ends it)
 	@$(BIN)/maquette up
 
-test: setup ## Every test, against real local servers
+test: setup web ## Every test, against real local servers
 	@timeout 240 $(MAKE) --no-print-directory $(LOCALSTACK) || \
 	  echo "LocalStack could not be installed: the tests that need it are skipped."
-	@echo "Testing: geometry, pictures, protocol, and the local cloud with real workers."
+	@$(NPM) test --silent
+	@echo "Testing: geometry, pictures, protocol, the local cloud with real workers, the site in a browser."
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+browser: setup ## Find a Chromium for the tests of the site, or install one
+	@$(BIN)/python -m tests.browser.chromium --install
 
 test-localstack: setup $(LOCALSTACK) ## Uploads, links and notifications against LocalStack
 	@$(BIN)/python -m pytest tests/localstack
@@ -49,7 +66,8 @@ $(LOCALSTACK): tests/localstack/requirements.txt
 lambda: setup ## The bundle of the Lambda functions, in build/lambda
 	@$(BIN)/python -m infra.deployment.bundle build/lambda
 
-check: setup ## Style, types and the template
+check: setup web ## Style, types and the template
+	@$(NPM) run --silent check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -12,7 +12,7 @@ NPM    := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm --loglevel=error
 DEMO_FLAGS := $(shell test -t 1 || echo --once)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo up test test-localstack lambda browser check format bench lock clean
+.PHONY: help setup web demo up test browser test-localstack lambda check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,13 +30,17 @@ $(READY): pyproject.toml constraints.txt
 
 web: $(SITE) ## Build the site into web/dist
 
-web/node_modules/.ready: web/package-lock.json $(READY)
-	@echo "Fetching what the site is built from."
+web/node_modules/.ready: web/package-lock.json | $(READY)
+	@echo "Setting up web/node_modules: what the site is built from, some seconds."
 	@$(NPM) ci --no-audit --no-fund
 	@touch $@
 
-$(SITE): web/node_modules/.ready web/index.html web/vite.config.js $(shell find web/src web/public -type f)
+# Folders are looked at, too: a file that went away is a change.
+$(SITE): web/node_modules/.ready web/index.html web/vite.config.js \
+  $(shell find web/src web/public) $(wildcard infra/local/samples/*.jpg)
+	@echo "Building the site into web/dist."
 	@$(NPM) run --silent build -- --logLevel warn
+	@touch $@
 
 demo: setup web ## The sample photos through the whole local cloud; shows where the models lie
 	@$(BIN)/maquette demo $(DEMO_FLAGS)
@@ -47,7 +51,8 @@ up: setup web ## Run the whole cloud on this machine (Ctrl-C ends it)
 test: setup web ## Every test, against real local servers
 	@timeout 240 $(MAKE) --no-print-directory $(LOCALSTACK) || \
 	  echo "LocalStack could not be installed: the tests that need it are skipped."
-	@$(NPM) test --silent
+	@$(BIN)/python -m tests.browser.chromium
+	@$(if $(TESTS),,$(NPM) test --silent)
 	@echo "Testing: geometry, pictures, protocol, the local cloud with real workers, the site in a browser."
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 

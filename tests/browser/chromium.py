@@ -2,8 +2,8 @@
 
     python -m tests.browser.chromium [--install]     says where one is; installs one where that is allowed
 
-Looked for, in order: ``MAQUETTE_CHROMIUM``, what Debian and others install, what ``playwright install chromium``
-has left.
+Looked for, in order: ``MAQUETTE_CHROMIUM``, what Debian and others install, what ``playwright install`` has
+left.
 """
 
 from __future__ import annotations

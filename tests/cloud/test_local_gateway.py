@@ -177,6 +177,29 @@ def test_the_site_is_served_and_nothing_beside_it(gateway: Address) -> None:
     assert places == {"rest": gateway.url, "socket": gateway.socket_url}
 
 
+PATHS_OF_THE_SITE = ("", "index.html", "config.json", "assets/index-0b9d.js")
+
+
+def test_the_site_runs_its_own_scripts_alone_and_speaks_to_its_cloud_alone(gateway: Address) -> None:
+    headers = httpx.get(gateway.url + "/").headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["connect-src"].split() == ["'self'", "blob:", gateway.socket_url, "http://127.0.0.1:1"]
+    assert policy["frame-ancestors"] == "'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_only_files_whose_names_change_with_them_are_kept_unasked(gateway: Address, site: Path) -> None:
+    (site / "assets").mkdir(exist_ok=True)
+    (site / "assets" / "index-0b9d.js").write_text("")
+    kept = {path: httpx.get(f"{gateway.url}/{path}").headers["Cache-Control"] for path in PATHS_OF_THE_SITE}
+    assert kept == dict.fromkeys(PATHS_OF_THE_SITE, "no-cache") | {
+        "assets/index-0b9d.js": "public, max-age=31536000, immutable"
+    }
+
+
 def test_without_a_site_a_page_says_what_runs_and_how_to_submit(tmp_path: Path) -> None:
     for address in served(tmp_path / "nothing"):
         page = httpx.get(address.url + "/")

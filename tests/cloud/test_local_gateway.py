@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import socket
 import threading
@@ -79,7 +80,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site") / "dist"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<title>the site</title>")
-    (folder / "assets" / "app.js").write_text("export {}")
+    (folder / "assets" / "app.js").write_text("export {};\n" * 1000)
+    (folder / "assets" / "face.woff2").write_bytes(b"wOF2")
     (folder.parent / "secret").write_text("not yours")
     return folder
 
@@ -181,14 +183,17 @@ PATHS_OF_THE_SITE = ("", "index.html", "config.json", "assets/index-0b9d.js")
 
 
 def test_the_site_runs_its_own_scripts_alone_and_speaks_to_its_cloud_alone(gateway: Address) -> None:
-    headers = httpx.get(gateway.url + "/").headers
-    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
-    assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == "'self'"
-    assert policy["connect-src"].split() == ["'self'", "blob:", gateway.socket_url, "http://127.0.0.1:1"]
-    assert policy["frame-ancestors"] == "'none'"
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    for path in ("/", "/assets/app.js", "/config.json", "/nothing"):
+        headers = httpx.get(gateway.url + path).headers
+        policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == "'self'"
+        assert policy["connect-src"].split() == ["'self'", "blob:", gateway.socket_url, "http://127.0.0.1:1"]
+        assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert "camera=(self)" in headers["Permissions-Policy"]
 
 
 def test_only_files_whose_names_change_with_them_are_kept_unasked(gateway: Address, site: Path) -> None:
@@ -200,12 +205,40 @@ def test_only_files_whose_names_change_with_them_are_kept_unasked(gateway: Addre
     }
 
 
+def test_texts_are_compressed_and_neither_ranges_nor_repeated_questions_suffer(gateway: Address) -> None:
+    with httpx.Client(base_url=gateway.url) as browser:
+        whole = browser.get("/assets/app.js")
+        assert whole.text == "export {};\n" * 1000
+        assert whole.headers["content-encoding"] in ("gzip", "deflate")
+        assert whole.headers["vary"] == "Accept-Encoding"
+        assert whole.num_bytes_downloaded < 500
+        again = browser.get("/assets/app.js", headers={"if-none-match": whole.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        part = browser.get("/assets/app.js", headers={"range": "bytes=0-5"})
+        assert (part.status_code, part.content) == (206, b"export")
+        assert browser.head("/assets/app.js").headers["content-length"] == "11000"
+        plain = browser.get("/assets/app.js", headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == whole.content
+        font = browser.get("/assets/face.woff2")
+        assert "content-encoding" not in font.headers
+        assert font.headers["content-type"] == "font/woff2"
+
+
+def test_a_visitor_who_says_localhost_is_led_to_the_address_that_the_cloud_answers_to(gateway: Address) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{gateway.port}/", headers={"host": f"localhost:{gateway.port}"})
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{gateway.url}/")
+
+
 def test_without_a_site_a_page_says_what_runs_and_how_to_submit(tmp_path: Path) -> None:
     for address in served(tmp_path / "nothing"):
         page = httpx.get(address.url + "/")
         assert page.headers["content-type"].startswith("text/html")
         for text in (address.url, address.socket_url, "maquette submit"):
             assert text in page.text
+        style = page.text.partition("<style>")[2].partition("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{digest}';" in page.headers["content-security-policy"]
 
 
 def test_a_taken_port_is_refused(gateway: Address) -> None:

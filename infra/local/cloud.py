@@ -24,6 +24,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from infra.errors import BadConfiguration, MachineError, MissingDependency
 from infra.local import resources
@@ -87,6 +88,16 @@ class Cloud:
         if self._moto is not None and not self._moto.running:
             raise MachineError(f"The AWS emulator has ended. Its log: {self.folder.logs / 'moto.log'}")
 
+    def stop_gateway(self) -> None:
+        """Take REST, sockets and site away, as when a gateway dies; all else goes on."""
+        self._gateway.stop()
+
+    def start_gateway(self) -> None:
+        """Bring them back at the same address."""
+        place = urlsplit(self.running.url)
+        self._gateway = self._open_gateway(bind(self.options.host, place.port or 0))
+        self._gateway.start()
+
     def _start(self, parts: contextlib.ExitStack) -> None:
         address = bind(self.options.host, self.options.port)
         parts.callback(address.listener.close)
@@ -103,9 +114,12 @@ class Cloud:
         parts.callback(functions.stop)
         _import_handlers(created)
 
-        gateway = Gateway(address, created.triggers, functions, endpoint_url=endpoint.url)
-        parts.callback(gateway.stop)
-        gateway.start()
+        self._open_gateway = lambda bound: Gateway(
+            bound, created.triggers, functions, endpoint_url=endpoint.url
+        )
+        self._gateway = self._open_gateway(address)
+        parts.callback(lambda: self._gateway.stop())
+        self._gateway.start()
         _start_all(_dispatchers(created, functions), parts)
         for number in range(1, self.options.workers + 1):
             log_file = self.folder.logs / f"worker-{number}.log"

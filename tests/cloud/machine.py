@@ -131,13 +131,14 @@ class Machine:
 
 
 @contextmanager
-def machine(data: Path, *flags: str, **environment: str) -> Iterator[Machine]:
-    """Start ``maquette up`` on a free port and wait until it says where it is."""
+def machine(data: Path, *flags: str, program: list[str] | None = None, **environment: str) -> Iterator[Machine]:
+    """Start ``maquette up`` on a free port, or a ``program`` like it, and wait until it says where it is."""
     data.mkdir(parents=True, exist_ok=True)
     output = data / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command("up", "--port", "0", "--data", data, *flags),
+            program or command("up", "--port", "0", "--data", data, *flags),
+            stdin=subprocess.PIPE if program else None,
             stdout=file,
             stderr=subprocess.STDOUT,
             env=clean_environment(**environment),

@@ -1,0 +1,142 @@
+"""A real browser before a real cloud with a real worker.
+
+A page that logs an error, throws one, or runs against the content security policy fails its test.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+
+from infra import tokens
+from infra.local.site import SITE
+from tests.browser import chromium
+from tests.cloud.machine import QUICK, Machine, machine, photo_of_a_vase
+
+SAMPLES = Path(__file__).parents[2] / "infra" / "local" / "samples"
+#: milliseconds that anything may take on a busy machine
+PATIENCE = 90_000
+#: options with which a job takes long enough to be met in the middle
+LONG = {"views": 120, "view_size": 512}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        if chromium.find(playwright) is None:
+            pytest.skip(chromium.HOW_TO_GET_ONE)
+        started = chromium.launch(playwright)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    if not (SITE / "index.html").exists():
+        pytest.skip("the site is not built; `make web` builds it")
+    data = tmp_path_factory.mktemp("cloud")
+    with machine(data, program=[sys.executable, "-m", "tests.browser.cloud", str(data)]) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def vase(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photo_of_a_vase(tmp_path_factory.mktemp("photos") / "vase.png")
+
+
+@dataclass
+class Visitor:
+    """One browser profile, and what its pages complained of."""
+
+    context: BrowserContext
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    #: parts of complaints that the test has provoked
+    expected: list[str] = field(default_factory=list)
+
+    def page(self, address: str = "#/") -> Page:
+        page = self.context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.complaints.append(f"thrown: {error}"))
+        page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        page.goto(f"{self.url}/{address}")
+        return page
+
+    def prefer(self, **options: object) -> None:
+        """Have the page remember these options of a job."""
+        text = json.dumps(json.dumps(options))
+        self.context.add_init_script(f"localStorage.setItem('maquette.options', {text})")
+
+    def unexpected(self) -> list[str]:
+        return [said for said in self.complaints if not any(part in said for part in self.expected)]
+
+
+@pytest.fixture
+def visit(browser: Browser, cloud: Machine) -> Iterator[Callable[..., Visitor]]:
+    visitors: list[Visitor] = []
+
+    def new(**options: Any) -> Visitor:
+        options.setdefault("viewport", {"width": 1280, "height": 860})
+        visitor = Visitor(browser.new_context(**options), cloud.running.url)
+        visitor.prefer(**QUICK)
+        visitors.append(visitor)
+        return visitor
+
+    yield new
+    for visitor in visitors:
+        visitor.context.close()
+    assert [said for visitor in visitors for said in visitor.unexpected()] == []
+
+
+@pytest.fixture
+def visitor(visit: Callable[..., Visitor]) -> Visitor:
+    return visit()
+
+
+def card(page: Page, name: str, status: str | None = None) -> Locator:
+    """The newest card of the photo of that name, in the given state."""
+    state = f"[data-status={status}]" if status else ""
+    return page.locator(f"article{state}", has_text=name).first
+
+
+def job_page(page: Page, status: str) -> Locator:
+    return page.locator(f"[data-view=job][data-status={status}]")
+
+
+def canvas(page: Page) -> Locator:
+    """The viewer's canvas, once it shows the model."""
+    found = page.locator("canvas[data-ready=true]")
+    found.wait_for()
+    return found
+
+
+def picture(of: Locator) -> np.ndarray[Any, Any]:
+    """What is seen of an element: (h, w, 3) float64, 0..255."""
+    return np.asarray(Image.open(io.BytesIO(of.screenshot())).convert("RGB"), dtype=np.float64)
+
+
+def finished_job(page: Page, photo: Path) -> str:
+    """Give the page a photo and wait for its model; the job's id."""
+    page.set_input_files("#photos", photo)
+    done = card(page, photo.name, "succeeded")
+    done.wait_for()
+    return str(done.get_attribute("data-job-id"))
+
+
+def become(visitor: Visitor, cloud: Machine, owner: str) -> None:
+    """The visitor's session is that of another owner, as on a deployment where everyone has their own."""
+    token, ends = tokens.issue(owner, cloud.running.environment["MAQUETTE_SESSION_SECRET"])
+    from infra.job import iso
+
+    kept = json.dumps(json.dumps({"token": token, "expires_at": iso(ends)}))
+    visitor.context.add_init_script(f"localStorage.setItem('maquette.session', {kept})")

@@ -48,14 +48,14 @@ def visible_job(who: Bearer, settings: Settings, job_id: str) -> Job:
     return job
 
 
-def check_access_key(given: object, settings: Settings) -> None:
+def check_access_key(given: str | None, settings: Settings) -> None:
     """Raises :class:`AccessKeyRequired` where the deployment asks for a key and this is not it."""
     wanted = settings.access_key
     if wanted is None and settings.access_key_arn is not None:
         wanted = tokens.stored_secret(settings.access_key_arn)
     if wanted is None:
         return
-    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), wanted.encode()):
+    if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode()):
         raise AccessKeyRequired("This deployment asks for an access key. Whoever runs it can give you one.")
 
 

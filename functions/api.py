@@ -50,11 +50,17 @@ class Answer:
 def create_session(request: Request, settings: Settings) -> Answer:
     """``POST /sessions``: a token that owns whatever is made with it.
 
-    Body, optional: ``access_key``. Asked with a session that still holds, it is the same owner's: a browser
-    that comes back now and then keeps its jobs.
+    Body, optional: ``access_key``. Asked with a session that still holds, it is the same owner's, and needs no
+    key: a browser that comes back now and then keeps its jobs.
     """
-    access.check_access_key(_json(request, empty=True).get("access_key"), settings)
-    owner = OPERATOR if settings.open_sessions else _present_owner(request, settings) or str(uuid.uuid4())
+    body = _json(request, "access_key", empty=True)
+    key = body.get("access_key")
+    if "access_key" in body and not isinstance(key, str):
+        raise BadInput("access_key must be a text.")
+    owner = _present_owner(request, settings)
+    if owner is None or key is not None:
+        access.check_access_key(key, settings)
+    owner = OPERATOR if settings.open_sessions else owner or str(uuid.uuid4())
     token, expires_at = tokens.issue(owner, tokens.signing_key(settings))
     return Answer(201, {"token": token, "expires_at": iso(expires_at)})
 
@@ -65,16 +71,13 @@ def create_job(request: Request, settings: Settings) -> Answer:
     Body: ``filename``, and optionally ``content_type`` and ``options``.
     """
     owner = access.owner(request.headers, settings)
-    body = _json(request)
-    unknown = sorted(set(body) - {"filename", "content_type", "options"})
-    if unknown:
-        raise BadInput(f"{unknown[0]!r} is unknown here; a job has filename, content_type and options.")
-    filename, options, kind = body.get("filename"), body.get("options") or {}, body.get("content_type")
+    body = _json(request, "filename", "content_type", "options")
+    filename, options, kind = body.get("filename"), body.get("options", {}), body.get("content_type")
     if not isinstance(filename, str) or not filename.strip():
         raise BadInput("filename must name the photo, as in robot.png.")
     if not isinstance(options, dict):
         raise InvalidOption("options must be a JSON object.")
-    if kind is not None and not isinstance(kind, str):
+    if "content_type" in body and not isinstance(kind, str):
         raise InvalidOption("content_type must be a text such as image/png.")
     kind = storage.image_type(filename, kind)
     parsed = Options.parse(options)
@@ -88,11 +91,11 @@ def create_job(request: Request, settings: Settings) -> Answer:
 def list_jobs(request: Request, settings: Settings) -> Answer:
     """``GET /jobs?limit=&cursor=``: one's own jobs, newest first, with links to their posters."""
     owner = access.owner(request.headers, settings)
-    limit = request.query.get("limit", "20")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= _LARGEST_PAGE):
+    limit = _whole_number(request.query.get("limit", "20"))
+    if limit is None or not 1 <= limit <= _LARGEST_PAGE:
         raise BadInput(f"limit must be a whole number from 1 to {_LARGEST_PAGE}.")
     table = JobTable(settings.jobs_table)
-    page = listing.owned(table, owner, limit=int(limit), cursor=request.query.get("cursor"))
+    page = listing.owned(table, owner, limit=limit, cursor=request.query.get("cursor"))
     return Answer(200, {"jobs": [_with_poster(job, settings) for job in page.jobs], "cursor": page.cursor})
 
 
@@ -104,13 +107,18 @@ def get_job(request: Request, settings: Settings, job_id: str) -> Answer:
 
 
 def delete_job(request: Request, settings: Settings, job_id: str) -> Answer:
-    """``DELETE /jobs/{job_id}``: cancels a job that lives (200), removes an ended one with its files (204)."""
+    """``DELETE /jobs/{job_id}?only=``: cancels a job that lives (200), removes an ended one and its files (204).
+
+    With ``only=cancel``, a job that has ended is left as it is (200): whoever last saw it running, and means to
+    cancel it, should not lose a model that was finished a moment ago.
+    """
+    only = request.query.get("only", "cancel")
+    if only != "cancel":
+        raise BadInput("only has one value, cancel: an ended job is then left as it is.")
     job = access.own_job(request.headers, settings, job_id)
     table = JobTable(settings.jobs_table)
-    if not job.terminal:
-        job = table.cancel(job_id)
-        if job.status == "canceled":
-            return Answer(200, {"job": job.as_public()})
+    if not job.terminal or "only" in request.query:
+        return Answer(200, {"job": table.cancel(job_id).as_public()})  # which leaves an ended job alone
     # The files first: were the record gone and a file left, nobody could ask for it to be removed any more.
     storage.delete_artifacts(settings.artifact_bucket, job_id)
     storage.delete_photo(job.source)
@@ -130,8 +138,7 @@ def stream_events(request: Request, settings: Settings, job_id: str) -> Answer:
     if "authorization" not in headers and "token" in request.query:
         headers["authorization"] = f"Bearer {request.query['token']}"
     job = access.visible_job(access.bearer(headers, settings), settings, job_id)
-    last = headers.get("last-event-id", "")
-    seen = int(last) if last.isascii() and last.isdigit() else -1
+    seen = _whole_number(headers.get("last-event-id", "")) or 0
     if job.terminal and job.seq <= seen:
         return Answer(204, None)
     text = f"retry: {_RETRY_MILLISECONDS}\n\n"
@@ -165,10 +172,12 @@ def create_share(request: Request, settings: Settings, job_id: str) -> Answer:
     Body, optional: ``expires_in``, seconds; the link ends with the job at the latest.
     """
     job = access.own_job(request.headers, settings, job_id)
-    seconds = _json(request, empty=True).get("expires_in", DEFAULT_SHARE_SECONDS)
+    seconds = _json(request, "expires_in", empty=True).get("expires_in", DEFAULT_SHARE_SECONDS)
     low, high = SHARE_SECONDS
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not low <= seconds <= high:
         raise BadInput(f"expires_in must be a whole number of seconds from {low} to {high}.")
+    if job.status in ("failed", "canceled"):
+        raise NotFound("This job has ended without a model: there is nothing to share.")
     ends = int(min(time.time() + seconds, job.expires_at))
     token = tokens.issue_share(job_id, tokens.signing_key(settings), ends=ends)
     origin = settings.site_origin
@@ -208,8 +217,13 @@ def _present_owner(request: Request, settings: Settings) -> str | None:
         return None
 
 
-def _json(request: Request, *, empty: bool = False) -> dict[str, Any]:
-    """The body; with ``empty``, none at all is as good as an object without anything in it."""
+def _whole_number(text: str) -> int | None:
+    """What the digits say; None for anything else, and for more digits than any number here has."""
+    return int(text) if len(text) <= 15 and text.isascii() and text.isdigit() else None
+
+
+def _json(request: Request, *names: str, empty: bool = False) -> dict[str, Any]:
+    """The body, which may hold ``names`` and nothing else; with ``empty``, there may be none at all."""
     if empty and not request.body.strip():
         return {}
     try:
@@ -218,4 +232,7 @@ def _json(request: Request, *, empty: bool = False) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise BadInput("The body must be a JSON object.")
+    unknown = sorted(set(body) - set(names))
+    if unknown:
+        raise BadInput(f"{unknown[0]!r} is unknown here. The body may hold: {', '.join(names)}.")
     return body

@@ -120,14 +120,18 @@ def _answer(function: Callable[..., api.Answer], *parameters: str) -> Response:
     except MaquetteError as error:
         if error.http_status >= 500:
             log.exception("a request failed")
-        return _response(error.http_status, {"error": error.as_dict()}, {})
+        return _refusal(error)
     except Exception:
         log.exception("a request failed")
-        defect = InternalError(
-            "Something went wrong that should not have. It has been recorded; try again later."
+        return _refusal(
+            InternalError("Something went wrong that should not have. It has been recorded; try again later.")
         )
-        return _response(defect.http_status, {"error": defect.as_dict()}, {})
     return _response(answer.status, answer.body, answer.headers)
+
+
+def _refusal(error: MaquetteError) -> Response:
+    challenge = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}  # RFC 9110, section 11.6.1
+    return _response(error.http_status, {"error": error.as_dict()}, challenge)
 
 
 def _request() -> api.Request:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from infra.errors import JobOverdue
+from infra.errors import JobOverdue, NotFound
 from infra.job import Job
 from infra.jobs import JobTable, worker_lost
 from infra.listing import due
@@ -32,6 +32,8 @@ def sweep(settings: Settings) -> int:
         count += 1
         try:
             mend(job, table, queue)
+        except NotFound:
+            log.info("job %s was deleted meanwhile", job.job_id)
         except Exception as error:
             log.exception("job %s could not be mended", job.job_id)
             errors.append(error)

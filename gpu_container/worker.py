@@ -20,6 +20,7 @@ import uuid
 from pathlib import Path
 from typing import NoReturn
 
+from infra import storage
 from infra.attempt import Abandoned, Attempt, Pipeline, PipelineResult, Progress, Published
 from infra.errors import (
     BadInput,
@@ -131,12 +132,16 @@ class Worker:
 
     def _run(self, job: Job, message: Message) -> None:
         attempt = Attempt(job, self._pipeline, self._table, self._bucket)
+        canceled = False
         attempt.start()
         try:
             self._hold(job, message, attempt)
             self._succeed(job, message, attempt.outcome())
-        except (StaleAttempt, JobCanceled) as lost:
+        except StaleAttempt as lost:
             log.warning("%s", lost.message)
+        except JobCanceled as lost:
+            log.warning("%s", lost.message)
+            canceled = True
         except Abandoned:
             return  # whoever gave it up has seen to the job
         except MaquetteError as error:
@@ -148,7 +153,10 @@ class Worker:
             )
             self._break_off(job, message, defect)
         finally:
-            if not attempt.abandon(0.0 if self._stopping else PATIENCE_SECONDS) and not self._stopping:
+            ended = attempt.abandon(0.0 if self._stopping else PATIENCE_SECONDS)
+            if canceled:
+                self._remove_results(job)
+            if not ended and not self._stopping:
                 _end_process(EXIT_STUCK)
 
     def _hold(self, job: Job, message: Message, attempt: Attempt) -> None:
@@ -181,6 +189,13 @@ class Worker:
         )
         self._queue.delete(message)  # only now: a worker that dies before this leaves a message behind
         log.info("job %s succeeded, attempt %d", job.job_id, job.attempt)
+
+    def _remove_results(self, job: Job) -> None:
+        """What was published of a canceled job: its owner may have deleted it before the last files came."""
+        try:
+            storage.delete_artifacts(self._bucket, job.job_id)
+        except Exception:
+            log.exception("files of job %s are left for the bucket's lifecycle rule", job.job_id)
 
     def _release(self, job: Job, message: Message) -> None:
         """Hand the job back in good order: queued, with a fresh message, whose receptions count from zero."""

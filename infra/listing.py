@@ -15,6 +15,10 @@ from infra.errors import BadInput, NotFound
 from infra.job import Job
 from infra.jobs import JobTable
 
+#: seconds since 1970; no job was made after this
+_END_OF_TIME = 1e11
+_LONGEST_ID = 64
+
 
 @dataclass(frozen=True)
 class JobPage:
@@ -97,6 +101,9 @@ def _cursor(key: Mapping[str, Any]) -> str:
 def _start_key(cursor: str) -> dict[str, Any]:
     try:
         created_at, job_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return to_dynamodb({"created_at": float(created_at), "job_id": str(job_id)})
-    except (binascii.Error, ValueError, TypeError, ArithmeticError, RecursionError):
-        raise BadInput("The cursor is not one that an earlier answer gave.") from None
+        possible = 0 <= created_at < _END_OF_TIME and 0 < len(job_id) <= _LONGEST_ID and job_id.isascii()
+    except (binascii.Error, ValueError, TypeError, AttributeError, RecursionError):
+        possible = False
+    if not possible:
+        raise BadInput("The cursor is not one that an earlier answer gave.")
+    return to_dynamodb({"created_at": float(created_at), "job_id": job_id})

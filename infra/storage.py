@@ -83,7 +83,7 @@ def image_type(filename: str, declared: str | None) -> str:
     Raises:
         InvalidOption: it is none of :data:`IMAGE_TYPES`.
     """
-    found = declared or IMAGE_TYPES.get(PurePosixPath(filename).suffix.lower())
+    found = IMAGE_TYPES.get(PurePosixPath(filename).suffix.lower()) if declared is None else declared
     if found is None or found not in IMAGE_TYPES.values():
         formats = ", ".join(sorted({kind.removeprefix("image/") for kind in IMAGE_TYPES.values()}))
         raise InvalidOption(f"content_type must be that of a picture ({formats}), as in image/png.")

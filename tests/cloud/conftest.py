@@ -208,8 +208,8 @@ def socket_server(use_environment: Callable[..., None]) -> Iterator[SocketServer
 
 
 @pytest.fixture
-def rest(cloud: Cloud) -> Callable[..., tuple[int, dict[str, Any], dict[str, str]]]:
-    """Call REST as API Gateway does: status, body, headers."""
+def rest(cloud: Cloud) -> Callable[..., tuple[int, Any, dict[str, str]]]:
+    """Call REST as API Gateway does: status, body (parsed where it is JSON), headers."""
 
     def call(
         method: str,
@@ -220,7 +220,7 @@ def rest(cloud: Cloud) -> Callable[..., tuple[int, dict[str, Any], dict[str, str
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         **parameters: str,
-    ) -> tuple[int, dict[str, Any], dict[str, str]]:
+    ) -> tuple[int, Any, dict[str, str]]:
         sent = {"Content-Type": "application/json", **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -234,7 +234,8 @@ def rest(cloud: Cloud) -> Callable[..., tuple[int, dict[str, Any], dict[str, str
             "isBase64Encoded": False,
         }
         answer = app.app(event, None)
-        return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+        text, is_json = answer["body"], answer["headers"].get("Content-Type") == "application/json"
+        return answer["statusCode"], json.loads(text) if is_json else text, answer["headers"]
 
     return call
 

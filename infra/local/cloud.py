@@ -21,10 +21,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit
 
 from infra.errors import BadConfiguration, MachineError, MissingDependency
 from infra.local import resources
@@ -71,6 +72,9 @@ class Cloud:
         self.workers: list[Worker] = []
         self._parts = contextlib.ExitStack()
         self._moto: MotoServer | None = None
+        self._address: Address
+        self._open_gateway: Callable[[Address], Gateway]
+        self._gateway: Gateway | None = None
 
     def __enter__(self) -> Cloud:
         with contextlib.ExitStack() as parts:
@@ -90,12 +94,14 @@ class Cloud:
 
     def stop_gateway(self) -> None:
         """Take REST, sockets and site away, as when a gateway dies; all else goes on."""
-        self._gateway.stop()
+        if self._gateway is not None:
+            self._gateway.stop()
 
     def start_gateway(self) -> None:
-        """Bring them back at the same address."""
-        place = urlsplit(self.running.url)
-        self._gateway = self._open_gateway(bind(self.options.host, place.port or 0))
+        """Serve them; at the same address as before."""
+        if self._gateway is not None:
+            self._address = bind(self.options.host, self._address.port)
+        self._gateway = self._open_gateway(self._address)
         self._gateway.start()
 
     def _start(self, parts: contextlib.ExitStack) -> None:
@@ -114,12 +120,12 @@ class Cloud:
         parts.callback(functions.stop)
         _import_handlers(created)
 
-        self._open_gateway = lambda bound: Gateway(
-            bound, created.triggers, functions, endpoint_url=endpoint.url
+        self._address = address
+        self._open_gateway = partial(
+            Gateway, triggers=created.triggers, functions=functions, endpoint_url=endpoint.url
         )
-        self._gateway = self._open_gateway(address)
-        parts.callback(lambda: self._gateway.stop())
-        self._gateway.start()
+        parts.callback(self.stop_gateway)
+        self.start_gateway()
         _start_all(_dispatchers(created, functions), parts)
         for number in range(1, self.options.workers + 1):
             log_file = self.folder.logs / f"worker-{number}.log"

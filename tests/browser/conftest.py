@@ -8,10 +8,11 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 from infra import tokens
+from infra.job import iso
 from infra.local.site import SITE
 from tests.browser import chromium
 from tests.cloud.machine import QUICK, Machine, machine, photo_of_a_vase
@@ -30,12 +32,16 @@ PATIENCE = 90_000
 LONG = {"views": 120, "view_size": 512}
 
 
+#: looked for now: later the tests have a cache folder of their own, without what Playwright has downloaded
+CHROMIUM = chromium.find()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip(chromium.HOW_TO_GET_ONE)
     with sync_playwright() as playwright:
-        if chromium.find(playwright) is None:
-            pytest.skip(chromium.HOW_TO_GET_ONE)
-        started = chromium.launch(playwright)
+        started = chromium.launch(playwright, CHROMIUM)
         yield started
         started.close()
 
@@ -49,9 +55,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def vase(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return photo_of_a_vase(tmp_path_factory.mktemp("photos") / "vase.png")
+@pytest.fixture
+def vase(tmp_path: Path) -> Path:
+    """A photo of a name of its own: on one machine every visitor sees the same shelf."""
+    return photo_of_a_vase(tmp_path / f"vase-{uuid4().hex[:6]}.png")
 
 
 @dataclass
@@ -74,8 +81,7 @@ class Visitor:
 
     def prefer(self, **options: object) -> None:
         """Have the page remember these options of a job."""
-        text = json.dumps(json.dumps(options))
-        self.context.add_init_script(f"localStorage.setItem('maquette.options', {text})")
+        remember(self.context, options)
 
     def unexpected(self) -> list[str]:
         return [said for said in self.complaints if not any(part in said for part in self.expected)]
@@ -101,6 +107,12 @@ def visit(browser: Browser, cloud: Machine) -> Iterator[Callable[..., Visitor]]:
 @pytest.fixture
 def visitor(visit: Callable[..., Visitor]) -> Visitor:
     return visit()
+
+
+def remember(context: BrowserContext, options: Mapping[str, object]) -> None:
+    """Have every page of the context offer these options, as if they had been chosen there before."""
+    text = json.dumps(json.dumps(options))
+    context.add_init_script(f"localStorage.setItem('maquette.options', {text})")
 
 
 def card(page: Page, name: str, status: str | None = None) -> Locator:
@@ -136,7 +148,5 @@ def finished_job(page: Page, photo: Path) -> str:
 def become(visitor: Visitor, cloud: Machine, owner: str) -> None:
     """The visitor's session is that of another owner, as on a deployment where everyone has their own."""
     token, ends = tokens.issue(owner, cloud.running.environment["MAQUETTE_SESSION_SECRET"])
-    from infra.job import iso
-
     kept = json.dumps(json.dumps({"token": token, "expires_at": iso(ends)}))
     visitor.context.add_init_script(f"localStorage.setItem('maquette.session', {kept})")

@@ -43,7 +43,7 @@ def test_a_photo_becomes_a_model_that_can_be_turned(visitor: Visitor, vase: Path
     said = page.evaluate("[...window.said]")
     assert len([line for line in said if line.startswith("running: ")]) >= 3, said
 
-    card(page, "vase.png").get_by_role("link").click()
+    card(page, vase.name).get_by_role("link").click()
     seen = canvas(page)
     assert page.url.endswith(f"#/jobs/{job_id}")
     assert int(seen.get_attribute("data-vertices") or 0) > 500
@@ -63,12 +63,11 @@ def test_a_photo_becomes_a_model_that_can_be_turned(visitor: Visitor, vase: Path
 def test_photos_may_be_dropped_anywhere_and_several_at_once(visitor: Visitor, vase: Path) -> None:
     page = visitor.page()
     text = base64.b64encode(vase.read_bytes()).decode()
-    page.evaluate(DROP, ["dropped.png", "image/png", text])
-    files = [
-        {"name": f"{name}.png", "mimeType": "image/png", "buffer": vase.read_bytes()} for name in ("one", "two")
-    ]
+    names = [f"{name}-{vase.name}" for name in ("dropped", "one", "two")]
+    page.evaluate(DROP, [names[0], "image/png", text])
+    files = [{"name": name, "mimeType": "image/png", "buffer": vase.read_bytes()} for name in names[1:]]
     page.set_input_files("#photos", files)  # type: ignore[arg-type]
-    for name in ("dropped.png", "one.png", "two.png"):
+    for name in names:
         card(page, name, "succeeded").wait_for()
     ids = page.locator("article").evaluate_all("cards => cards.map(card => card.dataset.jobId)")
     assert len(ids) == len(set(ids)), "each photo stands on the shelf once"
@@ -143,7 +142,7 @@ def test_every_file_can_be_taken_home(visitor: Visitor, vase: Path) -> None:
 
     with page.expect_download() as download:
         page.get_by_role("button", name="All as ZIP").click()
-    assert download.value.suggested_filename == "vase.zip"
+    assert download.value.suggested_filename == f"{vase.stem}.zip"
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
         assert archive.testzip() is None
         assert sorted(archive.namelist()) == sorted(expected_names(QUICK["views"]))

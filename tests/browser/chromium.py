@@ -25,7 +25,7 @@ HOW_TO_GET_ONE = (
 _FLAGS = ["--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
 
 
-def find(playwright: Playwright | None = None) -> str | None:
+def find() -> str | None:
     """The path of a Chromium, None where there is none."""
     given = os.environ.get("MAQUETTE_CHROMIUM")
     if given:
@@ -34,25 +34,29 @@ def find(playwright: Playwright | None = None) -> str | None:
         found = shutil.which(program)
         if found:
             return found
-    own = Path(playwright.chromium.executable_path) if playwright else None
-    return str(own) if own and own.exists() else None
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+    return str(own) if own.exists() else None
 
 
-def launch(playwright: Playwright) -> Browser:
-    """A headless browser that can draw WebGL. Raises FileNotFoundError where there is none."""
-    path = find(playwright)
-    if path is None:
-        raise FileNotFoundError(HOW_TO_GET_ONE)
+def launch(playwright: Playwright, path: str) -> Browser:
+    """A headless browser that can draw WebGL."""
     flags = [*_FLAGS, "--no-sandbox"] if os.geteuid() == 0 else _FLAGS
     return playwright.chromium.launch(executable_path=path, args=flags)
 
 
+def install() -> None:
+    """Debian's Chromium, where this user may install programs; what goes wrong is said by apt-get."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+        subprocess.run(["apt-get", *command], check=False)
+
+
 def main() -> None:
-    with sync_playwright() as playwright:
-        path = find(playwright)
-    if path is None and "--install" in sys.argv and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+    path = find()
+    if path is None and "--install" in sys.argv:
+        install()
         path = find()
     print(f"Chromium: {path}" if path else f"The tests of the site will be skipped: {HOW_TO_GET_ONE}.")
 

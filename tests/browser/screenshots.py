@@ -15,7 +15,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from tests.browser.chromium import launch
+from tests.browser import chromium
 from tests.cloud.machine import Machine, machine
 
 SAMPLES = Path(__file__).parents[2] / "infra" / "local" / "samples"
@@ -222,16 +222,19 @@ def main() -> None:
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data, machine(Path(data)) as cloud, sync_playwright() as playwright:
-        browser = launch(playwright)
+        path = chromium.find()
+        if path is None:
+            sys.exit(chromium.HOW_TO_GET_ONE)
+        browser = chromium.launch(playwright, path)
         studio = Studio(cloud, browser.new_page())
         noise = Path(data) / "noise.png"
-        _noise(noise)
+        photo_of_noise(noise)
         studio.make(SAMPLES / "teapot.jpg", SAMPLES / "toadstool.jpg", noise, SAMPLES / "robot.jpg")
         photograph(browser, studio, folder, names or list(STATES))
         browser.close()
 
 
-def _noise(path: Path) -> None:
+def photo_of_noise(path: Path) -> None:
     """A picture without any object."""
     import numpy as np
     from PIL import Image

@@ -149,6 +149,8 @@ def machine(data: Path, *flags: str, program: list[str] | None = None, **environ
         assert process.poll() is None, output.read_text()
         yield started
     finally:
+        if process.stdin is not None:
+            process.stdin.close()
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             try:

@@ -62,6 +62,7 @@ def test_a_photo_becomes_a_model_that_can_be_turned(visitor: Visitor, vase: Path
 
 def test_photos_may_be_dropped_anywhere_and_several_at_once(visitor: Visitor, vase: Path) -> None:
     page = visitor.page()
+    page.locator(".drop-zone").wait_for()
     text = base64.b64encode(vase.read_bytes()).decode()
     names = [f"{name}-{vase.name}" for name in ("dropped", "one", "two")]
     page.evaluate(DROP, [names[0], "image/png", text])
@@ -75,6 +76,7 @@ def test_photos_may_be_dropped_anywhere_and_several_at_once(visitor: Visitor, va
 
 def test_a_picture_may_be_pasted(visitor: Visitor, vase: Path) -> None:
     page = visitor.page()
+    page.locator(".drop-zone").wait_for()
     page.evaluate(
         """text => {
           const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

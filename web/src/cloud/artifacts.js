@@ -8,6 +8,8 @@ import { CloudError, offline } from "./errors.js";
 
 /** seconds before their end at which links are made anew */
 const MARGIN = 60;
+/** files fetched at the same time for an archive; its thirty small pictures would else take thirty round trips */
+const AT_ONCE = 4;
 
 export class Artifacts {
   #rest;
@@ -19,7 +21,7 @@ export class Artifacts {
   #pending = null;
 
   /**
-   * @param {import("./rest.js").Rest} rest
+   * @param {Pick<import("./rest.js").Rest, "artifacts">} rest
    * @param {string} jobId
    */
   constructor(rest, jobId) {
@@ -30,7 +32,7 @@ export class Artifacts {
   /**
    * Raises CloudError.
    *
-   * @param {import("./rest.js").Rest} rest
+   * @param {Pick<import("./rest.js").Rest, "artifacts">} rest
    * @param {string} jobId
    * @returns {Promise<Artifacts>}
    */
@@ -57,26 +59,32 @@ export class Artifacts {
    * @returns {Promise<string>}
    */
   async url(name) {
-    if (Date.now() > this.#freshUntil) await this.#renew();
+    if (Date.now() >= this.#freshUntil) await this.#renew();
     return this.#file(name).url;
   }
 
   /**
-   * The bytes, held against the manifest's SHA-256. Raises CloudError.
+   * The bytes, held against the manifest's SHA-256. Raises CloudError, or an `AbortError` when `signal` says so.
    *
    * @param {string} name
    * @param {How} [how]
    * @returns {Promise<Blob>}
    */
   async fetch(name, { onProgress, signal } = {}) {
-    let answer = await get(await this.url(name), signal);
+    const url = await this.url(name);
+    let answer = await get(url, signal);
     if (answer.status === 403 || answer.status === 400) {
-      await this.#renew(); // the link has ended after all: clocks differ, laptops sleep
+      await answer.body?.cancel();
+      // The link has ended after all: clocks differ, laptops sleep. Another file's fetch may have renewed it already.
+      if (this.#file(name).url === url) await this.#renew();
       answer = await get(this.#file(name).url, signal);
     }
-    if (!answer.ok) throw new CloudError("not_found", `${name} could not be fetched (${answer.status}).`, answer.status);
+    if (!answer.ok) {
+      await answer.body?.cancel();
+      throw new CloudError("not_found", `${name} could not be fetched (${answer.status}). Load the page again.`, answer.status);
+    }
     const { bytes, type, sha256 } = this.#file(name);
-    const blob = await read(answer, bytes, type, onProgress);
+    const blob = await read(answer, { total: bytes, type, onProgress, signal });
     if (sha256 && !(await matches(blob, sha256))) {
       throw new CloudError("download_corrupt", `${name} did not arrive as it was made. Try again.`);
     }
@@ -84,20 +92,42 @@ export class Artifacts {
   }
 
   /**
-   * Every file, packed into one. Raises CloudError.
+   * Every file, packed into one, in a folder of its own. Raises CloudError, or an `AbortError` when `signal` says so.
    *
-   * @param {How} [how]
+   * @param {How & { name?: string }} [how] `name`: the folder's
    * @returns {Promise<Blob>}
    */
-  async zip({ onProgress, signal } = {}) {
-    const files = this.files;
-    const total = Number(predictLength(files.map(({ name, bytes }) => ({ name, size: bytes }))));
-    const fetchAll = async function* (/** @type {Artifacts} */ self) {
-      // One after the other: the archive is a stream, and so is never more than one file ahead of its reader.
-      for (const { name } of files) yield { name, input: await self.fetch(name, { signal }) };
-    };
-    const stream = makeZip(fetchAll(this));
-    return read(new Response(stream), total, "application/zip", onProgress);
+  async zip({ name = "model", onProgress, signal } = {}) {
+    const folder = name.replace(/[/\\]/g, "_");
+    const entries = this.files.map((file) => ({ name: `${folder}/${file.name}`, size: file.bytes }));
+    const total = Number(predictLength(entries));
+    const stopping = new AbortController();
+    const either = signal ? AbortSignal.any([signal, stopping.signal]) : stopping.signal;
+    try {
+      const stream = makeZip(this.#inOrder(folder, either));
+      return await read(new Response(stream), { total, type: "application/zip", onProgress, signal });
+    } finally {
+      stopping.abort(); // what was still on its way when another file failed
+    }
+  }
+
+  /**
+   * @param {string} folder
+   * @param {AbortSignal} signal
+   */
+  async *#inOrder(folder, signal) {
+    const waiting = [...this.#files.keys()];
+    /** @type {{ name: string, coming: Promise<Blob> }[]} */
+    const ahead = [];
+    while (waiting.length > 0 || ahead.length > 0) {
+      for (const name of waiting.splice(0, AT_ONCE - ahead.length)) {
+        const coming = this.fetch(name, { signal });
+        coming.catch(() => undefined); // it is told when its turn comes
+        ahead.push({ name: `${folder}/${name}`, coming });
+      }
+      const first = ahead.shift();
+      if (first) yield { name: first.name, input: await first.coming };
+    }
   }
 
   /** @param {string} name */
@@ -129,31 +159,34 @@ export class Artifacts {
 async function get(url, signal) {
   try {
     return await fetch(url, { signal });
-  } catch (error) {
-    if (signal?.aborted) throw error;
+  } catch {
+    signal?.throwIfAborted();
     throw offline();
   }
 }
 
 /**
  * @param {Response} answer
- * @param {number} total bytes, as far as known
- * @param {string} type
- * @param {(fraction: number) => void} [onProgress]
+ * @param {How & { total: number, type: string }} how `total`: bytes, as far as known
  * @returns {Promise<Blob>}
  */
-async function read(answer, total, type, onProgress) {
-  if (!answer.body) return answer.blob();
+async function read(answer, { total, type, onProgress, signal }) {
+  if (!answer.body) return new Blob([], { type });
   const reader = answer.body.getReader();
   /** @type {BlobPart[]} */
   const parts = [];
   let count = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    count += value.length;
-    if (total) onProgress?.(Math.min(1, count / total));
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      count += value.length;
+      if (total) onProgress?.(Math.min(1, count / total));
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error instanceof CloudError ? error : offline();
   }
   onProgress?.(1);
   return new Blob(parts, { type });

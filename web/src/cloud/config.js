@@ -1,6 +1,7 @@
 /** Where the two servers are; the file is written when the site is deployed, or answered by `maquette up`. */
 
-import { CloudError, offline } from "./errors.js";
+import { ask } from "./ask.js";
+import { CloudError } from "./errors.js";
 
 /** @typedef {{ rest: string, socket: string }} Config addresses without a slash at the end */
 
@@ -10,12 +11,10 @@ import { CloudError, offline } from "./errors.js";
  * @returns {Promise<Config>}
  */
 export async function loadConfig() {
-  const answer = await fetch("config.json", { cache: "no-cache" }).catch(() => {
-    throw offline();
-  });
-  const { rest, socket } = await answer.json().catch(() => ({}));
-  if (typeof rest !== "string" || typeof socket !== "string") {
+  const answer = await ask("config.json", { cache: "no-cache" });
+  const config = answer.ok ? await answer.json().catch(() => null) : null;
+  if (typeof config?.rest !== "string" || typeof config?.socket !== "string") {
     throw new CloudError("bad_answer", "This site has not been told where its cloud is (config.json).", answer.status);
   }
-  return { rest: rest.replace(/\/$/, ""), socket: socket.replace(/\/$/, "") };
+  return { rest: config.rest.replace(/\/+$/, ""), socket: config.socket.replace(/\/+$/, "") };
 }

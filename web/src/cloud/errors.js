@@ -20,13 +20,24 @@ export function offline() {
 }
 
 /**
+ * @param {number} status
+ * @returns {CloudError}
+ */
+export function badAnswer(status) {
+  return new CloudError("bad_answer", `The cloud gave an answer that makes no sense (${status}). Try again later.`, status);
+}
+
+/**
  * @param {Response} answer one that is not ok
  * @returns {Promise<CloudError>}
  */
 export async function refusal(answer) {
+  const { status } = answer;
   const body = await answer.json().catch(() => null);
   const { code, message } = body?.error ?? {};
-  if (typeof code === "string" && typeof message === "string") return new CloudError(code, message, answer.status);
-  if (answer.status === 429) return new CloudError("too_many_requests", "Too much at once. Wait a moment, then try again.", 429);
-  return new CloudError("bad_answer", `The cloud gave an answer that makes no sense (${answer.status}). Try again later.`, answer.status);
+  if (typeof code === "string" && typeof message === "string") return new CloudError(code, message, status);
+  // What stands before the functions (a gateway, a proxy) refuses in words of its own.
+  if (status === 429) return new CloudError("too_many_requests", "Too much at once. Wait a moment, then try again.", status);
+  if (status === 503 || status === 504) return new CloudError("bad_answer", "The cloud is too busy to answer. Wait a moment, then try again.", status);
+  return badAnswer(status);
 }

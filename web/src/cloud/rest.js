@@ -1,6 +1,6 @@
 /** REST, a method for each route (docs/api.md). Every method raises CloudError. */
 
-import { CloudError, offline, refusal } from "./errors.js";
+import { ask, unpack } from "./ask.js";
 
 /**
  * The public record of a job, and what an answer of REST adds to it.
@@ -68,6 +68,16 @@ export class Rest {
   }
 
   /**
+   * Cancel a job that lives; one that has ended meanwhile is left as it is.
+   *
+   * @param {string} id
+   * @returns {Promise<Job>}
+   */
+  async cancel(id) {
+    return (await this.#call("DELETE", `${path(id)}?only=cancel`)).job;
+  }
+
+  /**
    * Cancel a job that lives, delete one that has ended.
    *
    * @param {string} id
@@ -90,8 +100,11 @@ export class Rest {
    * @param {{ expiresIn?: number }} [how] seconds
    * @returns {Promise<Share>}
    */
-  share(id, { expiresIn } = {}) {
-    return this.#call("POST", `${path(id)}/shares`, expiresIn === undefined ? {} : { expires_in: expiresIn });
+  async share(id, { expiresIn } = {}) {
+    const share = await this.#call("POST", `${path(id)}/shares`, expiresIn === undefined ? {} : { expires_in: expiresIn });
+    // A cloud that was not told where its site is cannot write the address: it is this page's own.
+    const site = globalThis.location?.href.replace(/#.*$/, "") ?? "";
+    return { ...share, url: share.url ?? `${site}#/shared/${encodeURIComponent(id)}/${share.token}` };
   }
 
   /**
@@ -116,11 +129,11 @@ export class Rest {
    * @returns {Promise<any>}
    */
   async #call(method, address, body) {
-    const answer = await this.#send(method, address, body, await this.#token());
+    const token = await this.#token();
+    const answer = await this.#send(method, address, body, token);
     if (answer.status !== 401 || !("session" in this.access)) return unpack(answer);
     // The token has ended or its signing key was changed: once more with a new one.
-    this.access.session.forget();
-    return unpack(await this.#send(method, address, body, await this.access.session.renew()));
+    return unpack(await this.#send(method, address, body, await this.access.session.replace(token)));
   }
 
   /**
@@ -129,29 +142,11 @@ export class Rest {
    * @param {object | undefined} body
    * @param {string} token
    */
-  async #send(method, address, body, token) {
+  #send(method, address, body, token) {
     /** @type {Record<string, string>} */
     const headers = { Authorization: `Bearer ${token}` };
     if (body) headers["Content-Type"] = "application/json";
-    try {
-      return await fetch(this.config.rest + address, { method, headers, body: body && JSON.stringify(body) });
-    } catch {
-      throw offline();
-    }
-  }
-}
-
-/**
- * @param {Response} answer
- * @returns {Promise<any>}
- */
-async function unpack(answer) {
-  if (!answer.ok) throw await refusal(answer);
-  if (answer.status === 204) return null;
-  try {
-    return await answer.json();
-  } catch {
-    throw new CloudError("bad_answer", "The cloud gave an answer that makes no sense. Try again later.", answer.status);
+    return ask(this.config.rest + address, { method, headers, body: body && JSON.stringify(body) });
   }
 }
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
 
 from infra import tokens
 from infra.job import iso
@@ -71,13 +71,22 @@ class Visitor:
     #: parts of complaints that the test has provoked
     expected: list[str] = field(default_factory=list)
 
-    def page(self, address: str = "#/") -> Page:
+    def blank(self) -> Page:
+        """A page that has not been sent anywhere yet."""
         page = self.context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(f"thrown: {error}"))
-        page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        page.on("console", self._listen)
+        return page
+
+    def page(self, address: str = "#/") -> Page:
+        page = self.blank()
         page.goto(f"{self.url}/{address}")
         return page
+
+    def _listen(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self.complaints.append(f"{said.text} ({said.location['url']})")
 
     def prefer(self, **options: object) -> None:
         """Have the page remember these options of a job."""

@@ -1,0 +1,41 @@
+"""What the site weighs, and when its parts are fetched."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from infra.local.site import SITE
+from tests.browser.conftest import Visitor, canvas, finished_job
+
+#: bytes after gzip that all scripts may have together
+BUDGET = 250_000
+#: what three.js calls its renderer in the names that it tells others, and that no bundler may change
+THREE = b"THREE.WebGLRenderer"
+
+
+def test_all_scripts_together_are_within_the_budget() -> None:
+    if not SITE.exists():
+        pytest.skip("the site is not built; `make web` builds it")
+    sizes = {script.name: len(gzip.compress(script.read_bytes())) for script in SITE.rglob("*.js")}
+    assert 0 < sum(sizes.values()) <= BUDGET, sizes
+
+
+def test_the_shelf_does_without_three_and_a_model_brings_it(visitor: Visitor, vase: Path) -> None:
+    page = visitor.page()
+    job_id = finished_job(page, vase)
+    assert not any(THREE in script for script in scripts(page))
+    page.goto(f"{visitor.url}/#/jobs/{job_id}")
+    canvas(page)
+    assert sum(THREE in script for script in scripts(page)) == 1
+
+
+def scripts(page: Page) -> list[bytes]:
+    """The scripts that the page has fetched since it was opened."""
+    fetched = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
+    found = [page.request.get(address).body() for address in fetched if address.endswith(".js")]
+    assert found
+    return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -107,7 +108,7 @@ def get_job(request: Request, settings: Settings, job_id: str) -> Answer:
 
 
 def delete_job(request: Request, settings: Settings, job_id: str) -> Answer:
-    """``DELETE /jobs/{job_id}?only=``: cancels a job that lives (200), removes an ended one and its files (204).
+    """``DELETE /jobs/{job_id}?only=``: cancels a living job (200), removes an ended one with its files (204).
 
     With ``only=cancel``, a job that has ended is left as it is (200): whoever last saw it running, and means to
     cancel it, should not lose a model that was finished a moment ago.
@@ -174,6 +175,8 @@ def create_share(request: Request, settings: Settings, job_id: str) -> Answer:
     job = access.own_job(request.headers, settings, job_id)
     seconds = _json(request, "expires_in", empty=True).get("expires_in", DEFAULT_SHARE_SECONDS)
     low, high = SHARE_SECONDS
+    if isinstance(seconds, float) and seconds.is_integer():  # JSON makes no difference between 60 and 60.0
+        seconds = int(seconds)
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not low <= seconds <= high:
         raise BadInput(f"expires_in must be a whole number of seconds from {low} to {high}.")
     if job.status in ("failed", "canceled"):
@@ -195,10 +198,14 @@ def _artifacts(job: Job, settings: Settings) -> tuple[str, dict[str, dict[str, A
     """The folder of the job's results, and per file, the manifest included, what the manifest says of it."""
     if job.manifest_key is None:
         raise NotFound("This job has no files (yet): it has not succeeded.")
-    manifest = storage.read_manifest(settings.artifact_bucket, job.manifest_key)
+    manifest = storage.read_artifact(settings.artifact_bucket, job.manifest_key)
     prefix, _, own_name = job.manifest_key.rpartition("/")
-    size = storage.artifact_size(settings.artifact_bucket, job.manifest_key)
-    return f"{prefix}/", {**_facts(manifest), own_name: {"bytes": size, "type": content_type(own_name)}}
+    own_facts = {
+        "bytes": len(manifest),
+        "sha256": hashlib.sha256(manifest).hexdigest(),
+        "type": content_type(own_name),
+    }
+    return f"{prefix}/", {**_facts(json.loads(manifest)), own_name: own_facts}
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

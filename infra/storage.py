@@ -9,7 +9,6 @@ Reference for the links: AWS S3 API, "Creating a POST policy".
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -166,11 +165,6 @@ def poster_link(bucket: str, manifest_key: str) -> str:
     return download_link(bucket, manifest_key.rpartition("/")[0] + f"/{POSTER}")
 
 
-def artifact_size(bucket: str, key: str) -> int:
-    """Bytes of an artifact."""
-    return int(client("s3").head_object(Bucket=bucket, Key=key)["ContentLength"])
-
-
 def delete_artifacts(bucket: str, job_id: str) -> None:
     """Remove everything that any attempt of the job has left; once too often does no harm."""
     s3 = client("s3")
@@ -189,7 +183,6 @@ def delete_photo(source: Source) -> None:
     client("s3").delete_object(Bucket=source.bucket, Key=source.key, **version)
 
 
-def read_manifest(bucket: str, key: str) -> dict[str, Any]:
-    """The manifest of a succeeded job."""
-    body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return dict(json.loads(body))
+def read_artifact(bucket: str, key: str) -> bytes:
+    """A small artifact, such as the manifest."""
+    return bytes(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())

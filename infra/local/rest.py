@@ -32,6 +32,9 @@ def add_routes(router: web.UrlDispatcher, triggers: Triggers, functions: Functio
         router.add_route(method, path, _calls(path, handler, functions))
     for path, headers in triggers.preflights.items():
         router.add_route("OPTIONS", path, _answers(headers))
+    for path in dict.fromkeys(path for _, path in triggers.routes):
+        methods = [method for method, other in triggers.routes if other == path]
+        router.add_route("*", path, _refuses(methods))
 
 
 def _calls(path: str, handler: str, functions: Functions) -> RequestHandler:
@@ -50,6 +53,17 @@ def _calls(path: str, handler: str, functions: Functions) -> RequestHandler:
 def _answers(headers: Mapping[str, str]) -> RequestHandler:
     async def serve(request: web.Request) -> web.StreamResponse:
         return web.Response(status=200, headers=headers)
+
+    return serve
+
+
+def _refuses(methods: Iterable[str]) -> RequestHandler:
+    """What no function is there for; API Gateway says 403, and nothing of what would be allowed."""
+    allowed = ", ".join(sorted(methods))
+    error = {"code": "method_not_allowed", "message": f"This address takes {allowed} and nothing else."}
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": error}, status=405, headers={"Allow": allowed})
 
     return serve
 

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +19,7 @@ from urllib.parse import unquote
 import pytest
 
 from functions import app
+from infra.artifacts import content_type
 from infra.clients import client
 from infra.dynamodb import from_dynamodb
 from infra.job import Job, Source
@@ -27,6 +29,10 @@ from infra.local.moto import MotoServer
 from infra.local.resources import create
 from infra.queue import JobQueue
 from infra.settings import Settings, settings
+from infra.storage import artifact_prefix
+
+#: ``rest("GET", "/jobs/{job_id}", token=…, job_id=…)`` → status, body, headers
+Rest = Callable[..., tuple[int, Any, dict[str, str]]]
 
 SECRET = "a secret of the tests that is long enough"
 
@@ -208,7 +214,7 @@ def socket_server(use_environment: Callable[..., None]) -> Iterator[SocketServer
 
 
 @pytest.fixture
-def rest(cloud: Cloud) -> Callable[..., tuple[int, Any, dict[str, str]]]:
+def rest(cloud: Cloud) -> Rest:
     """Call REST as API Gateway does: status, body (parsed where it is JSON), headers."""
 
     def call(
@@ -238,6 +244,56 @@ def rest(cloud: Cloud) -> Callable[..., tuple[int, Any, dict[str, str]]]:
         return answer["statusCode"], json.loads(text) if is_json else text, answer["headers"]
 
     return call
+
+
+@pytest.fixture
+def ann(rest: Rest) -> str:
+    """The token of somebody's session."""
+    return session(rest)
+
+
+@pytest.fixture
+def done(cloud: Cloud, rest: Rest, ann: str) -> Job:
+    """A succeeded job of ann's, with three files, its photo in the bucket."""
+    _, body, _ = rest("POST", "/jobs", token=ann, body={"filename": "robot.png"})
+    waiting = cloud.table.get(body["job"]["job_id"])
+    bucket, key = waiting.source.bucket, waiting.source.key
+    photo = client("s3").put_object(Bucket=bucket, Key=key, Body=b"photo")
+    source = Source(bucket, key, photo["VersionId"], photo["ETag"].strip('"'), bytes=5)
+    cloud.table.photo_arrived(waiting, source)
+    claimed = cloud.table.claim(waiting.job_id, "worker", lease_seconds=60, deadline_seconds=900).job
+    return publish(cloud, claimed)
+
+
+def publish(cloud: Cloud, claimed: Job) -> Job:
+    """Put a model's files in place and let the job succeed."""
+    prefix, bucket = artifact_prefix(claimed.job_id, claimed.attempt), cloud.settings.artifact_bucket
+    contents = {"mesh.glb": b"glTF!", "poster.webp": b"RIFF!"}
+    files = [
+        {"name": name, "bytes": len(body), "sha256": sha256(body).hexdigest(), "type": content_type(name)}
+        for name, body in contents.items()
+    ]
+    for name, body in {**contents, "manifest.json": json.dumps({"files": files}).encode()}.items():
+        client("s3").put_object(Bucket=bucket, Key=prefix + name, Body=body)
+    return cloud.table.succeed(claimed, manifest_key=prefix + "manifest.json", engine="inflate", timings={})
+
+
+def session(rest: Rest) -> str:
+    """A new owner's token."""
+    status, body, _ = rest("POST", "/sessions")
+    assert status == 201
+    return str(body["token"])
+
+
+def refused(answer: tuple[int, Any, dict[str, str]]) -> tuple[int, str]:
+    """Status and code of a refusal, whose body must have the one form errors have."""
+    status, body, headers = answer
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message"}
+    assert body["error"]["message"]
+    assert headers["Content-Type"] == "application/json"
+    assert ("WWW-Authenticate" in headers) == (status == 401)
+    return status, body["error"]["code"]
 
 
 def _empty(given: Settings) -> None:

@@ -16,47 +16,9 @@ from infra import storage
 from infra.clients import client
 from infra.job import Job
 from infra.options import Options
-from tests.cloud.conftest import Cloud
+from tests.cloud.conftest import Cloud, Rest, refused, session
 
-Rest = Callable[..., tuple[int, dict[str, Any], dict[str, str]]]
 Use = Callable[..., None]
-
-
-@pytest.fixture
-def ann(rest: Rest) -> str:
-    return session(rest)
-
-
-@pytest.fixture
-def done(cloud: Cloud, rest: Rest, ann: str) -> Job:
-    """A succeeded job of ann's, with two files."""
-    _, body, _ = rest("POST", "/jobs", token=ann, body={"filename": "robot.png"})
-    waiting = cloud.table.get(body["job"]["job_id"])
-    cloud.table.photo_arrived(waiting, waiting.source)
-    claimed = cloud.table.claim(waiting.job_id, "worker", lease_seconds=60, deadline_seconds=900).job
-    prefix = storage.artifact_prefix(waiting.job_id, 1)
-    files = [{"name": name, "bytes": 5, "sha256": "0" * 64} for name in ("mesh.glb", "poster.webp")]
-    for name, content in (("mesh.glb", b"glTF!"), ("poster.webp", b"RIFF!")):
-        client("s3").put_object(Bucket=cloud.settings.artifact_bucket, Key=prefix + name, Body=content)
-    manifest = json.dumps({"files": files}).encode()
-    client("s3").put_object(Bucket=cloud.settings.artifact_bucket, Key=prefix + "manifest.json", Body=manifest)
-    return cloud.table.succeed(claimed, manifest_key=prefix + "manifest.json", engine="inflate", timings={})
-
-
-def session(rest: Rest) -> str:
-    status, body, _ = rest("POST", "/sessions")
-    assert status == 201
-    return str(body["token"])
-
-
-def refused(answer: tuple[int, dict[str, Any], dict[str, str]]) -> tuple[int, str]:
-    """Status and code of a refusal, whose body must have the one form errors have."""
-    status, body, headers = answer
-    assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message"}
-    assert body["error"]["message"]
-    assert headers["Content-Type"] == "application/json"
-    return status, body["error"]["code"]
 
 
 def test_a_photo_goes_from_announcement_to_queue(cloud: Cloud, rest: Rest, ann: str) -> None:

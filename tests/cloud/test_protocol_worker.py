@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from infra.attempt import Pipeline, Progress
 from infra.clients import client
 from infra.job import Job
 from infra.options import Options
-from infra.storage import read_manifest
+from infra.storage import read_artifact
 from tests.cloud import stand_in
 from tests.cloud.conftest import Cloud, s3_record
 
@@ -82,7 +83,7 @@ class TestARunThatEndsWell:
     def test_gets_the_options_and_the_name_of_the_photo(self, cloud: Cloud) -> None:
         waiting(cloud)
         worker(cloud, stand_in.quick).serve_one()
-        manifest = read_manifest(cloud.settings.artifact_bucket, "jobs/job/1/manifest.json")
+        manifest = json.loads(read_artifact(cloud.settings.artifact_bucket, "jobs/job/1/manifest.json"))
         assert manifest["source"] == "job.png"
         assert manifest["options"] == Options(resolution=64).as_dict()
 

@@ -54,7 +54,7 @@ def read(token: str, key: str) -> Bearer:
             audience=[_SESSION, _SHARE],
             options={"require": ["iss", "sub", "exp", "aud"]},
         )
-    except jwt.InvalidTokenError as error:
+    except (jwt.InvalidTokenError, UnicodeError, RecursionError) as error:  # the last two, it lets through
         raise Unauthorized(
             "The session or link has ended or is not known. Start a new session with POST /sessions."
         ) from error

@@ -49,6 +49,7 @@ def forged() -> dict[str, str | None]:
         "none at all": None,
         "empty": "",
         "not a token": "abc.def.ghi",
+        "no text": "\udcff",
         "another key": jwt.encode(claims, SECRET + "!", "HS256"),
         "unsigned": jwt.encode(claims, None, "none"),
         "expired": jwt.encode(claims | {"exp": now - 1}, SECRET, "HS256"),

@@ -82,7 +82,7 @@ format: setup ## Rewrite the code in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## Seconds per stage and ratios against the plain reference; writes build/bench.json
+bench: setup web ## Seconds per stage, ratios against the plain reference, delays of the site; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(BENCH_FLAGS)
 
 lock: setup ## Record the versions of the virtual environment in constraints.txt

@@ -1,4 +1,4 @@
-"""`make bench`: seconds per stage of the warm pipeline, orbit and TripoSR against the plain formulas.
+"""`make bench`: seconds per stage of the warm pipeline, orbit and TripoSR against the plain formulas, the site.
 
 Medians over several runs on this machine as it is; whatever else runs on it is in the numbers, so the load is
 noted beside them. Writes ``build/bench.json``.
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gpu_container.device import set_threads
-from tests.bench import machine, orbit, stages, triposr
+from tests.bench import machine, orbit, site, stages, triposr
 
 RESULT = Path(__file__).parents[2] / "build" / "bench.json"
 
@@ -33,6 +33,7 @@ def main() -> None:
     measured = [stages.measure(photo, runs, console) for photo in (photos[:1] if asked.quick else photos)]
     rendered = orbit.measure(measured[0].field, measured[0].grid, runs, console)
     learned = triposr.measure(runs, console)
+    seen = site.measure(runs, console)
     result = {
         "machine": machine.describe(threads),
         "load": {"before": before, "after": machine.load()},
@@ -40,11 +41,16 @@ def main() -> None:
         "pipeline": {one.name: one.as_dict() for one in measured},
         "orbit": rendered.as_dict(),
         "triposr": learned.as_dict(),
+        "site": seen.as_dict() if seen else None,
     }
     console.print(_stages_table(measured, runs))
-    console.print(_orbit_table(rendered))
+    console.print(
+        _table(f"Orbit of {rendered.views} views at {rendered.size}², median of {rendered.runs}", rendered)
+    )
     console.print(_triposr_parts(learned, runs))
     console.print(_triposr_job(learned, runs))
+    if seen:
+        console.print(_table(f"The site before a cloud on this machine, median of {seen.runs}", seen))
     if before > 1:
         console.print(f"The machine was busy (load {before:.1f} before the start): expect less on a free one.")
     RESULT.parent.mkdir(exist_ok=True)
@@ -63,11 +69,11 @@ def _stages_table(measured: list[stages.Measured], runs: int) -> Table:
     return table
 
 
-def _orbit_table(rendered: orbit.Measured) -> Table:
-    table = Table(title=f"Orbit of {rendered.views} views at {rendered.size}², median of {rendered.runs}")
+def _table(title: str, measured: orbit.Measured | site.Measured) -> Table:
+    table = Table(title=title)
     table.add_column("")
     table.add_column("", justify="right")
-    for what, value in rendered.rows():
+    for what, value in measured.rows():
         table.add_row(what, value)
     return table
 

@@ -81,7 +81,6 @@ function furnish(rest, live, guest) {
     const draft = await intake.take(keepsake.file, job.options);
     if (draft.error) return null;
     await shelf.remove(job.job_id);
-    if (shelf.job(job.job_id)) await shelf.remove(job.job_id); // it lived, so the first call only canceled it
     await keepsakes.forget(job.job_id);
     return draft.jobId && jobAddress(draft.jobId);
   }

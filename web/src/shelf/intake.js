@@ -91,10 +91,8 @@ export class Intake extends EventTarget {
   async putAside(draft) {
     draft.stopping.abort();
     this.#remove(draft);
-    if (draft.jobId) {
-      await this.shelf.remove(draft.jobId);
-      await this.keepsakes.forget(draft.jobId);
-    }
+    // Sent a moment ago, it may be more than a photo by now: so its job is canceled, not deleted.
+    if (draft.jobId) await this.shelf.cancel(draft.jobId);
   }
 
   /** @param {Draft} draft */
@@ -146,10 +144,7 @@ export class Intake extends EventTarget {
   #withdraw(jobId) {
     void this.keepsakes.forget(jobId);
     this.shelf.forget(jobId);
-    void this.rest
-      .remove(jobId)
-      .then(() => this.rest.remove(jobId))
-      .catch(() => undefined);
+    void this.shelf.remove(jobId).catch(() => undefined);
   }
 
   /**

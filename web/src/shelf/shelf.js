@@ -103,14 +103,24 @@ export class Shelf extends EventTarget {
   }
 
   /**
-   * Cancel a job that lives, delete one that has ended. Raises CloudError.
+   * Stop a job that lives. One that has ended a moment before stays as it is: nobody meant to lose a finished model.
+   * Raises CloudError.
+   *
+   * @param {string} id
+   */
+  async cancel(id) {
+    this.put(await this.rest.cancel(id));
+  }
+
+  /**
+   * Delete a job with all its files; one that lives is stopped first. Raises CloudError.
    *
    * @param {string} id
    */
   async remove(id) {
     const job = await this.rest.remove(id);
-    if (job === null) this.forget(id);
-    else this.put(job);
+    if (job !== null) await this.rest.remove(id); // it lived, so the first call only canceled it
+    this.forget(id);
   }
 
   /** @param {string} id */

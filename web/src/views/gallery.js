@@ -157,9 +157,10 @@ export function createGallery(studio) {
       const job = shelf.job(key);
       if (!job) return undefined;
       const question = { title: `Delete ${job.source.filename}?`, text: "The model and all its files are gone for good.", action: "Delete" };
-      if (TERMINAL.has(job.status) && !(await confirm(question))) return undefined;
+      if (!TERMINAL.has(job.status)) return await shelf.cancel(key);
+      if (!(await confirm(question))) return undefined;
       await shelf.remove(key);
-      if (TERMINAL.has(job.status)) await keepsakes.forget(key);
+      await keepsakes.forget(key);
     } catch (error) {
       announce(/** @type {Error} */ (error).message);
     }

@@ -136,9 +136,11 @@ export function createJobPage(studio, jobId) {
     if (ended && !(await confirm(question))) return;
     try {
       const draft = intake.draftOf(jobId);
-      if (draft) await intake.putAside(draft);
-      else await shelf.remove(jobId);
-      if (ended) location.hash = "#/";
+      if (draft) return await intake.putAside(draft);
+      if (!ended) return await shelf.cancel(jobId);
+      await shelf.remove(jobId);
+      await keepsakes.forget(jobId);
+      location.hash = "#/";
     } catch (error) {
       announce(/** @type {Error} */ (error).message);
     }

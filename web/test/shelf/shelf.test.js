@@ -34,6 +34,10 @@ class Cloud {
   async job(id) {
     return this.list.find((one) => one.job_id === id);
   }
+  async cancel(id) {
+    const found = await this.job(id);
+    return found.status === "running" ? this.remove(id) : found;
+  }
   async remove(id) {
     const found = await this.job(id);
     if (found.status === "running") return Object.assign(found, { status: "canceled", seq: found.seq + 1 });
@@ -93,8 +97,23 @@ test("a job that is deleted does not come back with a late frame", async () => {
 test("canceling keeps the job, as canceled", async () => {
   const { shelf } = furnish([job("a", 1)]);
   await shelf.refresh();
-  await shelf.remove("a");
+  await shelf.cancel("a");
   assert.equal(shelf.job("a")?.status, "canceled");
+});
+
+test("canceling what has just been finished loses nothing", async () => {
+  const { shelf, cloud } = furnish([job("a", 1)]);
+  await shelf.refresh();
+  cloud.list = [job("a", 1, { seq: 2, status: "succeeded", poster_url: "p" })];
+  await shelf.cancel("a");
+  assert.equal(shelf.job("a")?.status, "succeeded");
+});
+
+test("deleting a job that lives stops it first", async () => {
+  const { shelf, cloud, ids } = furnish([job("a", 1)]);
+  await shelf.refresh();
+  await shelf.remove("a");
+  assert.deepEqual([ids(), cloud.list], [[], []]);
 });
 
 test("what was deleted elsewhere is gone after the next look", async () => {

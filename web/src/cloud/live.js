@@ -146,8 +146,8 @@ export class Live extends EventTarget {
   }
 
   #ping() {
-    this.#send({ action: "ping" });
     this.#timers.after("pong", PONG_WITHIN, () => this.#lost());
+    this.#send({ action: "ping" });
     this.#pingLater();
   }
 

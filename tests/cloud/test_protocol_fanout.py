@@ -76,6 +76,20 @@ def test_followers_hear_of_every_change_in_order_and_others_of_none(
     assert socket_server.to("stranger") == []
 
 
+def test_followers_of_the_job_and_of_its_owner_hear_each_change_once(
+    job: Job, follower: str, connections: ConnectionTable, socket_server: SocketServer
+) -> None:
+    for name, owner in (("owner's", job.owner), ("another's", "bea")):
+        connections.open(name, Bearer(owner=owner))
+        connections.follow_all(name)
+    # Whoever followed all and now follows one hears no change twice.
+    connections.open("both", Bearer(owner=job.owner))
+    connections.follow_all("both")
+    connections.follow_job("both", job.job_id, job.owner)
+    assert spread(change(job)) == []
+    assert sorted(receiver for receiver, _ in socket_server.frames) == ["both", follower, "owner's"]
+
+
 def test_a_heartbeat_is_no_news(cloud: Cloud, job: Job, follower: str, socket_server: SocketServer) -> None:
     claimed = cloud.table.claim(job.job_id, "worker", lease_seconds=60, deadline_seconds=900).job
     beaten = cloud.table.heartbeat(claimed, lease_seconds=60)

@@ -143,6 +143,17 @@ def test_another_subscription_takes_the_place_of_the_one_before(
     assert [frame["job"]["job_id"] for frame in socket_server.to("c=")[before:]] == ["first"]
 
 
+def test_following_all_takes_the_place_of_following_one(cloud: Cloud, socket_server: SocketServer) -> None:
+    jobs = [cloud.queued(name, owner="ann") for name in ("first", "second")]
+    connect("ann")
+    socket("MESSAGE", body={"action": "subscribe", "job_id": "first"})
+    socket("MESSAGE", body={"action": "subscribe"})
+    before = len(socket_server.frames)
+    for job in jobs:
+        push(job, settings())
+    assert [frame["job"]["job_id"] for frame in socket_server.to("c=")[before:]] == ["first", "second"]
+
+
 def test_a_share_link_follows_its_job_and_nothing_else(cloud: Cloud, socket_server: SocketServer) -> None:
     shared, other = (cloud.queued(name, owner="ann") for name in ("shared", "other"))
     token = tokens.issue_share("shared", SECRET, ends=int(time.time()) + 60)

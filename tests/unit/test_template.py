@@ -12,7 +12,7 @@ import pytest
 
 from functions.app import app
 from infra.job import MAX_ATTEMPTS, RETENTION_SECONDS
-from infra.local.template import TEMPLATE, load
+from infra.local.template import TEMPLATE, Resolver, load
 
 Resources = dict[str, dict[str, Any]]
 
@@ -88,6 +88,18 @@ def test_the_paths_of_the_rest_api_are_the_routes_of_the_app(resources: Resource
     }
     assert declared == {(method, path) for path, methods in app.routes.items() for method in methods}
     assert all("options" in methods for methods in api["Body"]["paths"].values()), "browsers ask first"
+
+
+def test_a_browser_on_the_site_may_use_every_method_and_header(resources: Resources) -> None:
+    (api,) = of_type(resources, "AWS::ApiGateway::RestApi").values()
+    used = {method for methods in app.routes.values() for method in methods}
+    for path, methods in api["Body"]["paths"].items():
+        answer = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]
+        headers = {name.rpartition(".")[2]: value for name, value in answer["responseParameters"].items()}
+        assert used <= set(headers["Access-Control-Allow-Methods"].strip("'").split(",")), path
+        allowed = set(headers["Access-Control-Allow-Headers"].strip("'").split(","))
+        assert allowed == {"Authorization", "Content-Type", "Last-Event-ID"}
+        assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${SiteOrigin}'"}
 
 
 def test_every_route_of_the_socket_leads_to_a_function(resources: Resources) -> None:
@@ -222,6 +234,50 @@ def test_only_services_that_name_their_source_may_call_a_function(resources: Res
     for name, permission in of_type(resources, "AWS::Lambda::Permission").items():
         assert permission.get("SourceArn"), name
         assert permission["Action"] == "lambda:InvokeFunction"
+
+
+def test_rest_may_do_exactly_what_its_routes_need(resources: Resources) -> None:
+    granted = {
+        (action, next(names_in(statement["Resource"])))
+        for role, statement in statements(resources)
+        if role == "ApiFunctionRole" and "Resource" in statement
+        for action in actions(statement)
+    }
+    assert granted == {
+        ("s3:PutObject", "UploadBucket"),
+        ("s3:DeleteObject", "UploadBucket"),
+        ("s3:DeleteObjectVersion", "UploadBucket"),
+        ("s3:GetObject", "ArtifactBucket"),
+        ("s3:ListBucket", "ArtifactBucket"),
+        ("s3:DeleteObject", "ArtifactBucket"),
+        *(
+            (f"dynamodb:{name}", "JobsTable")
+            for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
+        ),
+        ("secretsmanager:GetSecretValue", "SessionSecret"),
+        ("secretsmanager:GetSecretValue", "AccessKeySecretArn"),
+    }
+    (listing,) = [s for _, s in statements(resources) if "s3:ListBucket" in actions(s)]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "jobs/*"}}
+
+
+def test_the_secret_with_the_access_key_can_be_read_only_where_there_is_one(resources: Resources) -> None:
+    role = resources["ApiFunctionRole"]["Properties"]
+    template = load(TEMPLATE, region="eu-central-1")
+
+    def policy(arn: str) -> list[dict[str, Any]]:
+        resolver = Resolver(
+            template,
+            pseudo={"AWS::Partition": "aws"},
+            parameters={"AccessKeySecretArn": arn},
+            reference=str,
+            attribute=lambda name, attribute: f"{name}.{attribute}",
+        )
+        return list(resolver.resolve(role["Policies"])[0]["PolicyDocument"]["Statement"])
+
+    arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:access-key"
+    assert [s["Resource"] for s in policy(arn) if s["Sid"] == "CheckAccessKeys"] == [arn]
+    assert policy(arn)[:-1] == policy("")
 
 
 def test_only_rest_may_delete_photos_and_results_and_only_those(resources: Resources) -> None:

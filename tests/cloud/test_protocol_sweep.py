@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import functions.sweep
 from functions import app
 from functions.sweep import OVERDUE_SECONDS, mend
 from infra.clients import client
@@ -152,3 +153,14 @@ def test_the_schedule_sweeps_with_the_real_clock(cloud: Cloud) -> None:
     old.create("forgotten", "ann", source, {}, arrived=False)
     app.on_schedule({"source": "aws.events"}, None)
     assert {job.job_id: job.status for job in cloud.jobs()} == {"fresh": "queued", "forgotten": "failed"}
+
+
+def test_a_job_that_is_deleted_while_the_sweeper_looks_is_no_trouble(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = JobTable(cloud.settings.jobs_table, clock=lambda: 1_000_000_000.0)
+    seen = old.create("gone", "ann", cloud.queued("fresh").source, {}, arrived=False)
+    old.delete(old.cancel("gone"))
+    monkeypatch.setattr(functions.sweep, "due", lambda table: iter([seen]))
+    app.on_schedule({"source": "aws.events"}, None)
+    assert [job.job_id for job in cloud.jobs()] == ["fresh"]

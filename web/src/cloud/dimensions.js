@@ -6,7 +6,7 @@
  * TIFF 6.0, section 2; ISO/IEC 23008-12, 6.5.3 (HEIF and AVIF).
  */
 
-/** @typedef {{ width: number, height: number }} Size pixels, as stored: not yet turned upright */
+/** @typedef {{ width: number, height: number }} Size pixels, as stored: not turned upright yet, and a HEIC's odd sides still rounded up */
 
 /** more segments, boxes or entries than any honest file has before its size is known */
 const MOST_STEPS = 1000;
@@ -112,7 +112,10 @@ async function heif(file) {
   for (let step = 0; step < MOST_STEPS; step += 1) {
     const head = await look(file, at, 8);
     const size = head.getUint32(0);
-    if (head.getUint32(4) === code("meta")) return largest(await look(file, at, Math.min(size, LARGEST_META)));
+    if (head.getUint32(4) === code("meta")) {
+      const meta = await look(file, at, Math.min(size, LARGEST_META));
+      return meta.byteLength === size ? largest(meta) : null; // of a part, a tile might pass for the whole
+    }
     if (size < 8) return null; // 0: to the end of the file; 1: a size of 64 bits, which no small box has
     at += size;
   }

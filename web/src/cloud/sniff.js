@@ -116,8 +116,13 @@ function stranger(head) {
  */
 function isText(head) {
   if (head.some((byte) => byte < 32 && !"\t\n\r\f\x1b".includes(String.fromCharCode(byte)))) return false;
+  return [0, 1, 2, 3].some((cut) => isUtf8(head.subarray(0, Math.max(0, head.length - cut))));
+}
+
+/** @param {Uint8Array} data */
+function isUtf8(data) {
   try {
-    new TextDecoder("utf-8", { fatal: true }).decode(head, { stream: true });
+    new TextDecoder("utf-8", { fatal: true }).decode(data);
     return true;
   } catch {
     return false;

@@ -27,6 +27,7 @@ export function createWatch({ onCancel, onRetry }) {
   const cancel = onCancel && h("button", { type: "button", class: "button quiet", onclick: onCancel }, icon("close"), "Cancel");
   const making = h("div", { class: "watch-making" }, figure, line, bar.element, left, notice, stages, cancel);
   const failure = createFailure(onRetry);
+  const seen = createStopwatch();
   const element = h("div", { class: "watch" }, h("div", { class: "watch-niche" }, plinth({ guest: false }), picture), making, failure.element);
 
   return {
@@ -51,9 +52,10 @@ export function createWatch({ onCancel, onRetry }) {
       setText(notice, job.attempt > 1 && job.notice ? `Try ${job.attempt}: ${job.notice.message}` : "");
       notice.hidden = notice.textContent === "";
       const at = STAGES.findIndex(([stage]) => stage === job.stage);
+      seen.note(job);
       notches.forEach((one, index) => {
         const state = at < 0 || index > at ? "ahead" : index === at ? "now" : "done";
-        one.set(state, job.timings[one.stage]);
+        one.set(state, job.timings[one.stage] ?? seen.seconds(one.stage, STAGES[index + 1]?.[0]));
       });
     },
   };
@@ -66,6 +68,30 @@ export function createWatch({ onCancel, onRetry }) {
 function lineOf(job) {
   if (job.status === "awaiting_upload") return "Sending the photo";
   return job.status === "queued" ? queueLine(job) : doing(job.stage);
+}
+
+/** The record has no times before the job has ended: until then, what this page has seen itself. */
+function createStopwatch() {
+  /** @type {Map<string, number>} stage → when it was first seen, milliseconds */
+  const began = new Map();
+  let attempt = 0;
+  return {
+    /** @param {Job} job */
+    note(job) {
+      if (job.attempt !== attempt) began.clear();
+      attempt = job.attempt;
+      if (job.stage && !began.has(job.stage)) began.set(job.stage, performance.now());
+    },
+    /**
+     * @param {string} stage
+     * @param {string | undefined} next
+     * @returns {number | undefined} undefined where one of the two was not seen to begin, as after a reload
+     */
+    seconds(stage, next) {
+      const [from, to] = [began.get(stage), began.get(next ?? "")];
+      return from === undefined || to === undefined ? undefined : (to - from) / 1000;
+    },
+  };
 }
 
 /** @param {string} label */

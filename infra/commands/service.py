@@ -28,13 +28,14 @@ FIRST_PAUSE, LONGEST_PAUSE, LOST_SECONDS = 0.2, 5.0, 60.0
 class Service:
     """The service at ``url``; every call may raise what the service answers, as the error it names."""
 
-    def __init__(self, url: str, socket_url: str) -> None:
+    def __init__(self, url: str, socket_url: str, access_key: str | None = None) -> None:
         self._socket_url = socket_url
+        self._invitation = {"access_key": access_key} if access_key else {}
         self._http = httpx.AsyncClient(base_url=url, timeout=60.0)
         self._token = ""
 
     async def __aenter__(self) -> Service:
-        self._token = (await self._call("POST", "/sessions"))["token"]
+        self._token = (await self._call("POST", "/sessions", json=self._invitation))["token"]
         self._http.headers["Authorization"] = f"Bearer {self._token}"
         return self
 

@@ -61,7 +61,7 @@ def hand_in(running: Running, photos: Sequence[Path], options: Mapping[str, Any]
     """Submit all photos and wait for nothing; their job ids."""
 
     async def all_of_them() -> list[str]:
-        async with Service(running.url, running.socket_url) as service:
+        async with _service(running) as service:
             place = _place(running, service, via)
             return list(await asyncio.gather(*(place(photo, options) for photo in photos)))
 
@@ -84,6 +84,10 @@ def folders(photos: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
+def _service(running: Running) -> Service:
+    return Service(running.url, running.socket_url, running.environment.get("MAQUETTE_ACCESS_KEY"))
+
+
 async def _submit_all(
     running: Running,
     outcomes: list[Outcome],
@@ -92,7 +96,7 @@ async def _submit_all(
     check: Callable[[], None],
 ) -> None:
     bars = Bars()
-    async with Service(running.url, running.socket_url) as service:
+    async with _service(running) as service:
         place = _place(running, service, via)
         with bars:
             work = [asyncio.create_task(_submit_one(service, place, o, options, bars)) for o in outcomes]

@@ -158,6 +158,8 @@ class Cloud:
             "MAQUETTE_THREADS": str(max(cores // max(self.options.workers, 1), 1)),
         }
         chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
+        if os.environ.get("MAQUETTE_ACCESS_KEY"):  # in the note, so that this user's commands need not be told
+            chosen["MAQUETTE_ACCESS_KEY"] = os.environ["MAQUETTE_ACCESS_KEY"]
         secret = self.folder.session_secret()
         given = created.environment(socket_endpoint=address.url, session_secret=secret)
         return {**chosen, **given, "MAQUETTE_SITE_ORIGIN": address.url}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import pytest
 
 from infra.artifacts import expected_names
@@ -217,3 +218,11 @@ def test_help_names_every_command() -> None:
     assert answer.returncode == 0
     for name in ("up", "submit", "demo", "env", "run"):
         assert f" {name} " in answer.stdout
+
+
+def test_a_cloud_with_an_access_key_knows_its_own_users_commands(photo: Path, tmp_path: Path) -> None:
+    with machine(tmp_path, "--workers", "0", MAQUETTE_ACCESS_KEY="plaster") as running:
+        stranger = httpx.post(f"{running.running.url}/sessions")
+        assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "access_key_required")
+        done = maquette("submit", photo, "--no-watch", "--via", "rest", "--data", tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr

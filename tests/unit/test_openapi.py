@@ -103,3 +103,15 @@ def test_limits_are_those_of_the_code(described: dict[str, Any]) -> None:
     types = announcement["properties"]["content_type"]["enum"]
     assert sorted(types) == sorted(set(storage.IMAGE_TYPES.values()))
     assert f"{storage.MAX_PHOTO_BYTES // 2**20} MiB" in described["paths"]["/jobs"]["post"]["description"]
+
+
+def test_the_guide_names_every_route_every_option_and_every_code_that_rest_answers() -> None:
+    guide = (DESCRIPTION.parent / "api.md").read_text(encoding="utf-8")
+    for path, methods in app.routes.items():
+        for method in methods:
+            assert f"| `{method} {path}` |" in guide
+    for name, (low, high) in Options.BOUNDS.items():
+        assert f"| `{name}` | {low:g} to {high:g}" in guide
+    for kind in (errors.BadInput, errors.InvalidOption, errors.Unauthorized, errors.AccessKeyRequired,
+                 errors.NotFound, errors.InternalError, errors.BadConfiguration):  # fmt: skip
+        assert f"| {kind.http_status} | `{kind.code}` |" in guide

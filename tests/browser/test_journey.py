@@ -147,7 +147,8 @@ def test_every_file_can_be_taken_home(visitor: Visitor, vase: Path) -> None:
     assert download.value.suggested_filename == f"{vase.stem}.zip"
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
         assert archive.testzip() is None
-        assert sorted(archive.namelist()) == sorted(expected_names(QUICK["views"]))
+        names = [f"{vase.stem}/{name}" for name in expected_names(QUICK["views"])]
+        assert sorted(archive.namelist()) == sorted(names)
 
 
 def test_a_share_link_shows_the_model_to_others_and_lets_them_change_nothing(

@@ -154,7 +154,8 @@ export class Shelf extends EventTarget {
    */
   secondsLeft(job) {
     if (this.#estimateIsOld) {
-      this.#estimate = new Estimate(this.jobs.filter((past) => past.status === "succeeded"));
+      const past = this.jobs.filter((one) => one.status === "succeeded");
+      this.#estimate = new Estimate(past, this.#estimate); // which keeps what it has seen of the jobs under way
       this.#estimateIsOld = false;
     }
     return this.#estimate.secondsLeft(job, Date.now(), job.queue_position ?? undefined);

@@ -155,6 +155,8 @@ export function createJobPage(studio, jobId) {
   shelf.addEventListener("change", (event) => /** @type {CustomEvent<string>} */ (event).detail === jobId && show(), { signal });
   shelf.addEventListener("added", (event) => /** @type {CustomEvent<string>} */ (event).detail === jobId && show(), { signal });
   intake.addEventListener("change", show, { signal });
+  // The job is gone, or the link to it has ended: REST says which.
+  studio.live.addEventListener("refused", () => void open(), { signal });
   const ticking = setInterval(() => shown === "watch" && show(), TICK);
   void open();
 

@@ -99,15 +99,16 @@ function row(file, artifacts) {
  */
 function zipButton(job, artifacts) {
   const total = sum(artifacts.files);
+  const name = job.source.filename.replace(/\.[^.]*$/, "") || "model";
   const label = h("span", null, `All as ZIP, ${size(total)}`);
   const button = h("button", { type: "button", class: "button", onclick: () => void run() }, icon("download"), label);
 
   async function run() {
     button.disabled = true;
     try {
-      const zip = await artifacts.zip({ onProgress: (fraction) => setText(label, `Packing, ${percent(fraction)}`) });
+      const zip = await artifacts.zip({ name, onProgress: (fraction) => setText(label, `Packing, ${percent(fraction)}`) });
       const url = URL.createObjectURL(zip);
-      save(url, `${job.source.filename.replace(/\.[^.]*$/, "") || "model"}.zip`);
+      save(url, `${name}.zip`);
       setTimeout(() => URL.revokeObjectURL(url), 60_000); // the download has begun by then
     } catch (error) {
       announce(/** @type {Error} */ (error).message);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -100,6 +101,19 @@ def test_a_browser_on_the_site_may_use_every_method_and_header(resources: Resour
         allowed = set(headers["Access-Control-Allow-Headers"].strip("'").split(","))
         assert allowed == {"Authorization", "Content-Type", "Last-Event-ID"}
         assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${SiteOrigin}'"}
+
+
+def test_what_the_gateway_refuses_by_itself_looks_like_every_other_error(resources: Resources) -> None:
+    (api,) = of_type(resources, "AWS::ApiGateway::RestApi").values()
+    answers = api["Body"]["x-amazon-apigateway-gateway-responses"]
+    assert {"DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "MISSING_AUTHENTICATION_TOKEN"} == set(answers)
+    for kind, answer in answers.items():
+        parameters = answer["responseParameters"]
+        origin = parameters["gatewayresponse.header.Access-Control-Allow-Origin"]
+        assert origin == {"Fn::Sub": "'${SiteOrigin}'"}, kind
+        text = answer["responseTemplates"]["application/json"]
+        error = json.loads(text.replace("$context.error.messageString", '"in words"'))["error"]
+        assert set(error) == {"code", "message"}, kind
 
 
 def test_every_route_of_the_socket_leads_to_a_function(resources: Resources) -> None:

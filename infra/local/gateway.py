@@ -25,15 +25,11 @@ START_SECONDS, STOP_SECONDS = 30.0, 5.0
 
 @dataclass(frozen=True)
 class Address:
-    """A bound port. ``host`` is where it listens, ``name`` what others call it."""
+    """A bound port, known also when any free one was asked for. ``name`` is what others call the host."""
 
     listener: socket.socket
     name: str
-
-    @property
-    def port(self) -> int:
-        """The port, also when any free one was asked for."""
-        return int(self.listener.getsockname()[1])
+    port: int
 
     @property
     def url(self) -> str:
@@ -63,7 +59,7 @@ def bind(host: str, port: int) -> Address:
         raise PortTaken(
             f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with --port."
         ) from error
-    return Address(listener, reachable_name(host))
+    return Address(listener, reachable_name(host), int(listener.getsockname()[1]))
 
 
 def reachable_name(host: str) -> str:

@@ -30,14 +30,13 @@ SAMPLES = Path(__file__).parents[2] / "infra" / "local" / "samples"
 PATIENCE = 90_000
 #: options with which a job takes long enough to be met in the middle
 LONG = {"views": 120, "view_size": 512}
-
-
 #: looked for now: later the tests have a cache folder of their own, without what Playwright has downloaded
 CHROMIUM = chromium.find()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one module: as long as Playwright runs, no other test can have an event loop of its own."""
     if CHROMIUM is None:
         pytest.skip(chromium.HOW_TO_GET_ONE)
     with sync_playwright() as playwright:
@@ -120,8 +119,7 @@ def visitor(visit: Callable[..., Visitor]) -> Visitor:
 
 def remember(context: BrowserContext, options: Mapping[str, object]) -> None:
     """Have every page of the context offer these options, as if they had been chosen there before."""
-    text = json.dumps(json.dumps(options))
-    context.add_init_script(f"localStorage.setItem('maquette.options', {text})")
+    keep(context, "maquette.options", options)
 
 
 def card(page: Page, name: str, status: str | None = None) -> Locator:
@@ -157,5 +155,10 @@ def finished_job(page: Page, photo: Path) -> str:
 def become(visitor: Visitor, cloud: Machine, owner: str) -> None:
     """The visitor's session is that of another owner, as on a deployment where everyone has their own."""
     token, ends = tokens.issue(owner, cloud.running.environment["MAQUETTE_SESSION_SECRET"])
-    kept = json.dumps(json.dumps({"token": token, "expires_at": iso(ends)}))
-    visitor.context.add_init_script(f"localStorage.setItem('maquette.session', {kept})")
+    keep(visitor.context, "maquette.session", {"token": token, "expires_at": iso(ends)})
+
+
+def keep(context: BrowserContext, name: str, value: Mapping[str, object]) -> None:
+    """Every page of the context finds this in its local storage; the browser's own error pages have none."""
+    text = json.dumps(json.dumps(value))
+    context.add_init_script(f"if (location.protocol === 'http:') localStorage.setItem('{name}', {text})")

@@ -120,7 +120,7 @@ def test_where_nobody_answers_a_sentence_says_so() -> None:
     with socket.socket() as nobody:  # bound, but nobody listens
         nobody.bind(("127.0.0.1", 0))
         with pytest.raises(NotRunning, match="Nothing answers at http://127"):
-            snapshots(Address(nobody, "127.0.0.1"))
+            snapshots(Address(nobody, "127.0.0.1", nobody.getsockname()[1]))
 
 
 def test_downloads_are_held_against_the_manifest(gateway: Address, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def create_job(request: Request, settings: Settings) -> Answer:
 def list_jobs(request: Request, settings: Settings) -> Answer:
     """``GET /jobs?limit=&cursor=``: one's own jobs, newest first, with links to their posters."""
     owner = access.owner(request.headers, settings)
+    _only(request.query, "limit", "cursor")
     limit = _whole_number(request.query.get("limit", "20"))
     if limit is None or not 1 <= limit <= _LARGEST_PAGE:
         raise BadInput(f"limit must be a whole number from 1 to {_LARGEST_PAGE}.")
@@ -113,6 +114,7 @@ def delete_job(request: Request, settings: Settings, job_id: str) -> Answer:
     With ``only=cancel``, a job that has ended is left as it is (200): whoever last saw it running, and means to
     cancel it, should not lose a model that was finished a moment ago.
     """
+    _only(request.query, "only")  # a slip of the pen here must not delete what was to be kept
     only = request.query.get("only", "cancel")
     if only != "cancel":
         raise BadInput("only has one value, cancel: an ended job is then left as it is.")
@@ -239,7 +241,12 @@ def _json(request: Request, *names: str, empty: bool = False) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise BadInput("The body must be a JSON object.")
-    unknown = sorted(set(body) - set(names))
-    if unknown:
-        raise BadInput(f"{unknown[0]!r} is unknown here. The body may hold: {', '.join(names)}.")
+    _only(body, *names)
     return body
+
+
+def _only(given: Mapping[str, Any], *names: str) -> None:
+    """Refuse what has no meaning here: most likely it was meant to have one."""
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise BadInput(f"{unknown[0]!r} is unknown here. There may be: {', '.join(names)}.")

@@ -54,7 +54,7 @@ def read(token: str, key: str) -> Bearer:
             audience=[_SESSION, _SHARE],
             options={"require": ["iss", "sub", "exp", "aud"]},
         )
-    except (jwt.InvalidTokenError, UnicodeError, RecursionError) as error:  # the last two, it lets through
+    except (jwt.InvalidTokenError, UnicodeError) as error:  # the second, for what is no text at all
         raise Unauthorized(
             "The session or link has ended or is not known. Start a new session with POST /sessions."
         ) from error

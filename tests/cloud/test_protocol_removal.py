@@ -164,7 +164,9 @@ def test_who_only_means_to_cancel_loses_no_model_that_was_finished_meanwhile(
     running = cloud.queued("running", owner=done.owner)
     status, body, _ = delete(rest, ann, running.job_id, only="cancel")
     assert (status, body["job"]["status"]) == (200, "canceled")
-    assert refused(delete(rest, ann, done.job_id, only="delete")) == (400, "bad_input")
+    for slip in ({"only": "delete"}, {"only": ""}, {"olny": "cancel"}):
+        assert refused(delete(rest, ann, done.job_id, **slip)) == (400, "bad_input")
+    assert cloud.table.get(done.job_id) == done
 
 
 def test_a_message_for_a_job_that_was_deleted_is_thrown_away(cloud: Cloud, rest: Rest, operator: str) -> None:

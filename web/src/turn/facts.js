@@ -1,0 +1,68 @@
+/** What a model measures. */
+
+import { h, setText } from "../ui/dom.js";
+import { size } from "../ui/format.js";
+
+/** @typedef {{ vertices: number, faces: number, picture: { width: number } | null, bytes: number }} Drawn */
+
+const ENGINES = new Map([
+  ["inflate", "Built in"],
+  ["triposr", "TripoSR"],
+]);
+
+/**
+ * @param {any} manifest docs/manifest.md; null where there is none
+ * @param {{ name: string, bytes?: number }[]} files
+ * @returns {{ element: HTMLElement, show(drawn: Drawn): void }} `show`: what the viewer found out
+ */
+export function createFacts(manifest, files) {
+  const mesh = manifest?.mesh ?? {};
+  const onCard = h("dd", null, "…");
+  const texture = h("dd", null, "…");
+  /** @type {[string, string | null | HTMLElement, string?][]} */
+  const rows = [
+    ["Size in print", dimensions(mesh.print?.size_mm), "wide, deep, high"],
+    ["Volume", mesh.print?.volume_cm3 == null ? null : `${mesh.print.volume_cm3.toFixed(1)} cm³`],
+    ["Faces", count(mesh.faces)],
+    ["Vertices", count(mesh.vertices)],
+    ["Watertight", mesh.watertight === undefined ? null : mesh.watertight ? "Yes" : "No"],
+    ["Bodies", count(mesh.bodies)],
+    ["Texture", texture],
+    ["mesh.glb", size(files.find(({ name }) => name === "mesh.glb")?.bytes) || null],
+    ["Engine", manifest?.engine ? (ENGINES.get(manifest.engine) ?? manifest.engine) : null],
+    ["Graphics memory", onCard],
+  ];
+  const element = h(
+    "dl",
+    { class: "turn-facts" },
+    ...rows.map(([name, value, note]) => {
+      if (value === null) return null;
+      const term = h("dt", null, name, note && h("span", { class: "visually-hidden" }, `, ${note}`));
+      return h("div", { title: note }, term, typeof value === "string" ? h("dd", null, value) : value);
+    }),
+  );
+  return {
+    element,
+    show({ vertices, picture, bytes }) {
+      setText(texture, picture ? `${picture.width} px` : "none");
+      setText(onCard, `${size(bytes)}, ${count(vertices)} vertices`);
+    },
+  };
+}
+
+/**
+ * @param {number[] | undefined} millimetres
+ * @returns {string | null} "92 × 37 × 100 mm"
+ */
+export function dimensions(millimetres) {
+  if (!millimetres) return null;
+  return `${millimetres.map((side) => (side < 9.95 ? side.toFixed(1) : side.toFixed(0))).join(" × ")} mm`;
+}
+
+/**
+ * @param {number | undefined} value
+ * @returns {string | null} "20 000" with the thin space that belongs there
+ */
+export function count(value) {
+  return value === undefined ? null : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}

@@ -1,0 +1,112 @@
+/** The room a model stands in: wall, plinth, shadows, light. */
+
+import { DirectionalLight, PMREMGenerator, Scene } from "three";
+import { RoomEnvironment } from "three/addons/environments/RoomEnvironment.js";
+import { Backdrop } from "./backdrop.js";
+import { Plinth } from "./plinth.js";
+import { lamp, sky } from "./sky.js";
+import { SoftShadow } from "./soft_shadow.js";
+
+/** how much of the light comes from everywhere, how much from the lamp */
+const SKY_SHARE = 0.62;
+const SKY_RAYS = 64;
+const LAMP_RAYS = 32;
+/** the lamp's diffuser, seen from the model */
+const DIFFUSER = 0.32;
+/** where the lamp hangs while the light is not turned: left of the camera, above it */
+const LAMP_AZIMUTH = -0.65;
+const LAMP_RISE = 0.95;
+const ENVIRONMENT = 0.62;
+const LAMP = 1.35;
+/** blur of the room that is reflected, radians: matt things need no more than its broad lights */
+const SIGMA = 0.04;
+/** bytes of the room, prefiltered for all degrees of roughness (three's layout, half floats) */
+const ENVIRONMENT_BYTES = 768 * 1024 * 8;
+
+export class Studio {
+  scene = new Scene();
+  #renderer;
+  #backdrop = new Backdrop();
+  #lamp = new DirectionalLight(0xffffff, LAMP);
+  #plinth;
+  #onPlinth;
+  #onFloor;
+  #model;
+  /** @type {import("three").WebGLRenderTarget | null} */
+  #environment = null;
+  #turned = 0;
+
+  /**
+   * @param {import("three").WebGLRenderer} renderer
+   * @param {import("./model.js").Model} model stands on y = 0 afterwards
+   */
+  constructor(renderer, model) {
+    this.#renderer = renderer;
+    this.#model = model;
+    const { plinth, foot } = model.stand;
+    model.group.position.set(-foot.x, -foot.y, -foot.z);
+    model.group.updateMatrixWorld(true);
+    this.#plinth = new Plinth(plinth);
+    this.#plinth.mesh.updateMatrixWorld(true);
+    this.#onPlinth = new SoftShadow({ side: 2 * plinth.radius, y: 0, rim: 0.93 });
+    this.#onFloor = new SoftShadow({ side: 7 * Math.max(plinth.radius, model.stand.radius), y: -plinth.height, rim: 0.55 });
+    this.#onFloor.mesh.renderOrder = 1;
+    this.#onPlinth.mesh.renderOrder = 2;
+    this.scene.add(this.#backdrop.mesh, this.#onFloor.mesh, this.#plinth.mesh, this.#onPlinth.mesh, model.group, this.#lamp);
+    this.light();
+  }
+
+  /** Everything that is drawn once and kept on the graphics card: again after that has lost it. */
+  light() {
+    this.#environment?.dispose();
+    const generator = new PMREMGenerator(this.#renderer);
+    const room = new RoomEnvironment();
+    this.#environment = generator.fromScene(room, SIGMA);
+    room.dispose();
+    generator.dispose();
+    this.scene.environment = this.#environment.texture;
+    this.scene.environmentIntensity = ENVIRONMENT;
+    this.turnLight(this.#turned);
+  }
+
+  /** @param {number} angle radians from where the light comes at first */
+  turnLight(angle) {
+    this.#turned = angle;
+    this.scene.environmentRotation.y = angle;
+    const azimuth = LAMP_AZIMUTH + angle;
+    const towards = { x: Math.sin(azimuth) * Math.cos(LAMP_RISE), y: Math.sin(LAMP_RISE), z: Math.cos(azimuth) * Math.cos(LAMP_RISE) };
+    this.#lamp.position.set(towards.x, towards.y, towards.z).multiplyScalar(10);
+    const rays = [...sky(SKY_RAYS, SKY_SHARE), ...lamp(towards, DIFFUSER, LAMP_RAYS, 1 - SKY_SHARE)];
+    this.#onPlinth.bake(this.#renderer, this.#model.meshes, rays);
+    this.#onFloor.bake(this.#renderer, [...this.#model.meshes, this.#plinth.mesh], rays);
+  }
+
+  /** @param {import("./palette.js").Palette} palette */
+  paint(palette) {
+    this.#backdrop.paint(palette);
+    this.#plinth.paint(palette);
+    this.#onPlinth.strength = palette.dark ? 0.9 : 0.72;
+    this.#onFloor.strength = palette.dark ? 0.85 : 0.5;
+  }
+
+  /**
+   * What stands between a camera from below and the model steps out of the way.
+   *
+   * @param {[x: number, y: number, z: number]} camera
+   */
+  seenFrom([x, y, z]) {
+    const angle = Math.atan2(y, Math.hypot(x, z));
+    this.#plinth.fade(Math.min(1, Math.max(0, 1 + (angle + 0.03) / 0.16)));
+    this.#onPlinth.mesh.visible = y > 0;
+  }
+
+  /** bytes on the graphics card, without the model */
+  get bytes() {
+    return ENVIRONMENT_BYTES + this.#onPlinth.bytes + this.#onFloor.bytes;
+  }
+
+  dispose() {
+    this.#environment?.dispose();
+    for (const part of [this.#backdrop, this.#plinth, this.#onPlinth, this.#onFloor, this.#lamp]) part.dispose();
+  }
+}

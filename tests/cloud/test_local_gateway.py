@@ -105,7 +105,11 @@ def gateway(site: Path) -> Iterator[Address]:
 def client(gateway: Address) -> Iterator[ClientConnection]:
     events.clear()
     with connect(gateway.socket_url + "?token=yes") as opened:
+        mine = connection_id()
         yield opened
+    # The farewell comes after the handshake that ends the connection, and must not fall into the next test.
+    farewell = {"eventType": "DISCONNECT", "connectionId": mine}
+    wait_for(lambda: any(farewell.items() <= e["requestContext"].items() for e in list(events)), "the farewell")
 
 
 def connection_id() -> str:
@@ -159,6 +163,13 @@ def test_rest_handlers_are_called_one_at_a_time(gateway: Address) -> None:
         answers = list(pool.map(lambda n: httpx.post(gateway.url + "/things", json=n), range(16)))
     assert [json.loads(answer.json()["body"]) for answer in answers] == list(range(16))
     assert at_work == [0, 1]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "TRACE"])
+def test_a_method_that_no_function_is_there_for_is_refused(gateway: Address, method: str) -> None:
+    answer = httpx.request(method, gateway.url + "/things")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert answer.json()["error"]["code"] == "method_not_allowed"
 
 
 def test_a_preflight_request_is_answered_with_the_templates_headers(gateway: Address) -> None:

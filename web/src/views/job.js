@@ -121,7 +121,6 @@ export function createJobPage(studio, jobId) {
     try {
       await shelf.look(jobId);
       if (!guest) keepsake = await keepsakes.find(jobId);
-      shown = "";
       show();
     } catch (error) {
       if (!signal.aborted) refuse(error, () => void open());

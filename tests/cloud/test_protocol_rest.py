@@ -138,7 +138,7 @@ def test_a_list_of_a_hundred_models_is_one_question_to_the_table_and_none_to_the
     finally:
         for service in services:
             service.meta.events.unregister("before-call", note)
-    assert len({job["poster_url"] for job in body["jobs"]}) == 1
+    assert len({job["poster_url"].partition("?")[0] for job in body["jobs"]}) == 1
     assert (len(body["jobs"]), asked) == (100, ["Query"])
 
 

@@ -197,6 +197,7 @@ def photograph(browser: Browser, studio: Studio, out: Path, names: list[str]) ->
                 viewport={"width": width, "height": height},
                 color_scheme=scheme,  # type: ignore[arg-type]
                 permissions=["clipboard-write"],
+                reduced_motion="reduce",  # a model that turns is never the same twice, and slow to photograph
                 has_touch=width < 600,
                 is_mobile=width < 600,
             )

@@ -96,8 +96,8 @@ function createStopwatch() {
 
 /** @param {string} label */
 function notch(label) {
-  const seconds = h("span", { class: "stage-seconds" });
-  const element = h("li", { class: "stage" }, h("span", { class: "stage-name" }, label), seconds);
+  const seconds = h("span", { class: "notch-seconds" });
+  const element = h("li", { class: "notch" }, h("span", { class: "notch-name" }, label), seconds);
   return {
     element,
     /**

@@ -23,7 +23,7 @@ from infra import tokens
 from infra.job import iso
 from infra.local.site import SITE
 from tests.browser import chromium
-from tests.cloud.machine import QUICK, Machine, machine, photo_of_a_vase
+from tests.cloud.machine import QUICK, Machine, machine, photo_of_a_vase, wait_for
 
 SAMPLES = Path(__file__).parents[2] / "infra" / "local" / "samples"
 #: milliseconds that anything may take on a busy machine
@@ -100,7 +100,7 @@ def visit(browser: Browser, cloud: Machine) -> Iterator[Callable[..., Visitor]]:
     visitors: list[Visitor] = []
 
     def new(**options: Any) -> Visitor:
-        options.setdefault("viewport", {"width": 1280, "height": 860})
+        options.setdefault("viewport", {"width": 960, "height": 640})  # WebGL is drawn by the processor
         visitor = Visitor(browser.new_context(**options), cloud.running.url)
         visitor.prefer(**QUICK)
         visitors.append(visitor)
@@ -142,6 +142,18 @@ def canvas(page: Page) -> Locator:
 def picture(of: Locator) -> np.ndarray[Any, Any]:
     """What is seen of an element: (h, w, 3) float64, 0..255."""
     return np.asarray(Image.open(io.BytesIO(of.screenshot())).convert("RGB"), dtype=np.float64)
+
+
+def still_picture(of: Locator) -> np.ndarray[Any, Any]:
+    """What is seen of an element once it moves no more."""
+    seen = [picture(of)]
+
+    def rests() -> bool:
+        seen.append(picture(of))
+        return np.array_equal(seen.pop(0), seen[0])
+
+    wait_for(rests, "an end of all movement")
+    return seen[0]
 
 
 def finished_job(page: Page, photo: Path) -> str:

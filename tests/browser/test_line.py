@@ -95,7 +95,7 @@ def test_a_job_outlives_reloads_and_the_page_that_began_it(long_visitor: Visitor
     job_id = running_job(page, vase)
     page.reload()
     job_page(page, "running").wait_for()
-    assert page.locator(".watch-picture").is_visible(), "the photo is still at hand"
+    page.locator(".watch-picture").wait_for()  # the photo is still at hand
     page.close()
     back = long_visitor.page()
     card(back, vase.name).wait_for()

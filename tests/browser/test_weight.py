@@ -15,6 +15,18 @@ from tests.browser.conftest import Visitor, canvas, finished_job
 BUDGET = 250_000
 #: what three.js calls its renderer in the names that it tells others, and that no bundler may change
 THREE = b"THREE.WebGLRenderer"
+#: collects every WebGL context that the page asks for
+FOLLOW_CONTEXTS = """
+  window.contexts = [];
+  for (const kind of [HTMLCanvasElement, OffscreenCanvas]) {
+    const { getContext } = kind.prototype;
+    kind.prototype.getContext = function (name, ...options) {
+      const context = getContext.call(this, name, ...options);
+      if (name.startsWith("webgl") && context && !contexts.includes(context)) contexts.push(context);
+      return context;
+    };
+  }
+"""
 
 
 def test_all_scripts_together_are_within_the_budget() -> None:
@@ -31,6 +43,20 @@ def test_the_shelf_does_without_three_and_a_model_brings_it(visitor: Visitor, va
     page.goto(f"{visitor.url}/#/jobs/{job_id}")
     canvas(page)
     assert sum(THREE in script for script in scripts(page)) == 1
+
+
+def test_leaving_a_model_gives_back_what_it_held(visitor: Visitor, vase: Path) -> None:
+    visitor.context.add_init_script(FOLLOW_CONTEXTS)
+    page = visitor.page()
+    job_id = finished_job(page, vase)
+    assert page.evaluate("contexts.length") == 0, "the shelf draws nothing with WebGL"
+    for _ in range(3):
+        page.evaluate("address => (location.hash = address)", f"#/jobs/{job_id}")
+        canvas(page)
+        assert page.evaluate("contexts.filter((one) => !one.isContextLost()).length") == 1
+        page.evaluate("location.hash = '#/'")
+        page.locator("[data-view=home]").wait_for()
+        page.wait_for_function("contexts.every((one) => one.isContextLost())")
 
 
 def scripts(page: Page) -> list[bytes]:

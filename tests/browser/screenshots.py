@@ -207,7 +207,7 @@ def photograph(browser: Browser, studio: Studio, out: Path, names: list[str]) ->
                 started = time.monotonic()
                 STATES[name](page, studio)
                 scrolls = page.evaluate(
-                    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                    "document.documentElement.scrollWidth > document.documentElement.clientWidth"
                 )
                 page.screenshot(path=out / f"{name}-{width}-{scheme}.png", full_page=True)
                 context.set_offline(False)

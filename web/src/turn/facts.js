@@ -17,7 +17,8 @@ const ENGINES = new Map([
  */
 export function createFacts(manifest, files) {
   const mesh = manifest?.mesh ?? {};
-  const onCard = h("dd", null, "…");
+  const drawn = h("dd", null, "…");
+  const memory = h("dd", null, "…");
   const texture = h("dd", null, "…");
   /** @type {[string, string | null | HTMLElement, string?][]} */
   const rows = [
@@ -30,7 +31,8 @@ export function createFacts(manifest, files) {
     ["Texture", texture],
     ["mesh.glb", size(files.find(({ name }) => name === "mesh.glb")?.bytes) || null],
     ["Engine", manifest?.engine ? (ENGINES.get(manifest.engine) ?? manifest.engine) : null],
-    ["Graphics memory", onCard],
+    ["Vertices drawn", drawn],
+    ["Graphics memory", memory],
   ];
   const element = h(
     "dl",
@@ -45,7 +47,8 @@ export function createFacts(manifest, files) {
     element,
     show({ vertices, picture, bytes }) {
       setText(texture, picture ? `${picture.width} px` : "none");
-      setText(onCard, `${size(bytes)}, ${count(vertices)} vertices`);
+      setText(drawn, count(vertices) ?? "");
+      setText(memory, size(bytes));
     },
   };
 }

@@ -13,9 +13,9 @@ export const MODES = [
 ];
 
 /** The photo's own light is in the texture already: so much of it is shown as it is, the lamp adds the rest. */
-const OWN_LIGHT = 0.42;
+const OWN_LIGHT = 0.4;
 /** plaster, before any light falls on it */
-const PLASTER = "#d9d2c6";
+const PLASTER = "#efe8dc";
 
 /**
  * @param {MeshStandardMaterial} textured as the file has it
@@ -29,7 +29,7 @@ export function materialsFor(textured, anisotropy) {
     textured.emissive = new Color(0xffffff);
     textured.emissiveIntensity = OWN_LIGHT;
   }
-  const clay = new MeshStandardMaterial({ color: PLASTER, roughness: 0.92 });
+  const clay = new MeshStandardMaterial({ color: PLASTER, roughness: 0.92, emissive: PLASTER, emissiveIntensity: 0.16 });
   const wireframe = new MeshStandardMaterial({ roughness: 1, polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 1 });
   const normals = new MeshNormalMaterial();
   const lines = new LineBasicMaterial({ transparent: true, opacity: 0.5, toneMapped: false });

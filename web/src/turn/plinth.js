@@ -4,11 +4,13 @@ import { LatheGeometry, Mesh, MeshStandardMaterial, SRGBColorSpace, Vector2 } fr
 
 /** around; fine enough that the rim is round at any size of screen */
 const SEGMENTS = 128;
+/** light that comes back from floor and walls, which the room's map knows nothing of */
+const BOUNCED = 0.22;
 /** steps of a quarter of a round moulding */
 const ROUNDNESS = 7;
 
 export class Plinth {
-  #material = new MeshStandardMaterial({ roughness: 0.95, metalness: 0, envMapIntensity: 1 });
+  #material = new MeshStandardMaterial({ roughness: 0.95, emissiveIntensity: BOUNCED });
 
   /** @param {{ radius: number, height: number }} size its top lies at y = 0 */
   constructor({ radius, height }) {
@@ -19,6 +21,7 @@ export class Plinth {
   /** @param {import("./palette.js").Palette} palette */
   paint({ plinth }) {
     this.#material.color.setRGB(...plinth, SRGBColorSpace);
+    this.#material.emissive.copy(this.#material.color);
   }
 
   /** @param {number} opacity 0..1: from below it steps out of the way */
@@ -35,29 +38,26 @@ export class Plinth {
 }
 
 /**
- * From the middle of the top outwards and down: a rounded slab, a hollow (scotia), a rounded foot (torus).
+ * From the middle of the top outwards and down: a slab with rounded edges, a hollow that flares (cavetto), a wider foot.
  *
  * @param {number} radius of the top
  * @param {number} height
  */
 function profile(radius, height) {
-  const edge = height * 0.1;
-  const slab = -height * 0.36;
-  const neck = radius - height * 0.22;
-  const foot = height * 0.17;
-  const base = -height;
-  const points = [new Vector2(0, 0), new Vector2(radius - edge - 1e-4, 0)];
+  const [edge, foot] = [height * 0.06, height * 0.09];
+  const [slab, flare] = [-height * 0.24, -height * 0.74];
+  const neck = radius - height * 0.2;
+  const wide = radius + height * 0.14;
+  const points = [new Vector2(0, 0), new Vector2(radius - 2 * edge, 0)];
   quarter(points, radius - edge, -edge, edge, Math.PI / 2, 0);
   quarter(points, radius - edge, slab + edge, edge, 0, -Math.PI / 2);
-  // the hollow, from under the slab to the foot
-  const deep = (slab - (base + 2 * foot)) / 2;
+  points.push(new Vector2(neck + edge, slab));
   for (let k = 0; k <= 2 * ROUNDNESS; k += 1) {
-    const angle = (k / (2 * ROUNDNESS)) * Math.PI;
-    points.push(new Vector2(neck + height * 0.1 - deep * 0.75 * Math.sin(angle), slab - deep * (1 - Math.cos(angle))));
+    const angle = (k / (2 * ROUNDNESS)) * (Math.PI / 2);
+    points.push(new Vector2(neck + height * 0.22 * (1 - Math.cos(angle)), slab + (flare - slab) * Math.sin(angle)));
   }
-  quarter(points, radius - foot + height * 0.06, base + foot, foot, Math.PI / 2, 0);
-  quarter(points, radius - foot + height * 0.06, base + foot, foot, 0, -Math.PI / 2);
-  points.push(new Vector2(0, base));
+  quarter(points, wide - foot, flare - foot, foot, Math.PI / 2, 0);
+  points.push(new Vector2(wide, -height), new Vector2(0, -height));
   return points.reverse(); // a lathe's outside is on the right of the way up
 }
 

@@ -11,9 +11,9 @@ import {
   Scene, ShaderMaterial, WebGLRenderTarget, ZeroFactor,
 } from "three"; // prettier-ignore
 
-const PIXELS = 512;
-/** of one tap of the blur to the next */
-const BLUR = 1.6;
+const PIXELS = 256;
+/** pixels from one tap of the blur to the next */
+const BLUR = 1.1;
 
 const FULL = /* glsl */ `
   varying vec2 place;

@@ -47,12 +47,15 @@ export function createStage({ filename, artifacts, onFacts, onFrames }) {
   let viewer = null;
   /** @type {Blob | null} once it is here it is not fetched again */
   let glb = null;
+  /** @type {import("./viewer.js").Looks | undefined} before the graphics card lost it */
+  let looks;
   /** @type {() => void} */
   let drawn = () => undefined;
   /** @type {Promise<void>} */
   const ready = new Promise((resolve) => (drawn = resolve));
 
-  async function open() {
+  /** @param {HTMLCanvasElement} [given] one whose context came back */
+  async function open(given) {
     const bytes = artifacts.files.find(({ name }) => name === "mesh.glb")?.bytes ?? 0;
     curtain.showLoading(0, bytes);
     viewer?.dispose();
@@ -61,11 +64,11 @@ export function createStage({ filename, artifacts, onFacts, onFrames }) {
       glb ??= await artifacts.fetch("mesh.glb", { signal, onProgress: (fraction) => curtain.showLoading(fraction, bytes) });
       const data = await glb.arrayBuffer();
       if (signal.aborted) return;
-      const canvas = createCanvas();
+      const canvas = given ?? createCanvas();
       slot.replaceChildren(canvas);
       viewer = new Viewer(canvas);
       follow(viewer, canvas);
-      await viewer.show(data);
+      await viewer.show(data, looks);
     } catch (error) {
       if (signal.aborted) return;
       viewer?.dispose();
@@ -94,7 +97,9 @@ export function createStage({ filename, artifacts, onFacts, onFrames }) {
    */
   function follow(now, canvas) {
     now.addEventListener("drawn", () => {
-      const { facts } = now;
+      const { facts, mode } = now;
+      canvas.dataset.mode = mode;
+      toolbar.show({ mode });
       if (facts) {
         canvas.dataset.vertices = String(facts.vertices);
         onFacts(facts);
@@ -105,12 +110,13 @@ export function createStage({ filename, artifacts, onFacts, onFrames }) {
       drawn();
     });
     now.addEventListener("lost", () => {
+      looks = now.looks ?? looks;
+      now.dispose();
+      viewer = null;
       toolbar.element.inert = true;
+      delete canvas.dataset.ready;
+      canvas.addEventListener("webglcontextrestored", () => viewer || void open(canvas), { once: true, signal });
       curtain.showTrouble("The graphics card let go.", "Another program may have needed its memory. The model comes back as soon as there is room.");
-    });
-    now.addEventListener("restored", () => {
-      toolbar.element.inert = false;
-      curtain.open(`${filename} is back.`);
     });
     now.addEventListener("turning", () => toolbar.show({ turning: now.turning }));
     now.addEventListener("mode", () => {
@@ -118,7 +124,7 @@ export function createStage({ filename, artifacts, onFacts, onFrames }) {
       toolbar.show({ mode: now.mode });
       if (now.facts) onFacts(now.facts);
     });
-    toolbar.show({ mode: "textured", turning: now.turning });
+    toolbar.show({ turning: now.turning });
   }
 
   /** @param {KeyboardEvent} event */

@@ -6,9 +6,9 @@ const SOLE = 0.035;
 const MARGIN = 1.22;
 const LEAST = 0.6;
 /** of the model's size */
-const PLINTH_HEIGHT = 0.13;
+const PLINTH_HEIGHT = 0.15;
 /** air around what is framed */
-const AIR = 1.16;
+const AIR = 1.18;
 
 /**
  * Centres are of the model's own coordinates, y up; `radius` is the model's reach from the axis through `middle`.
@@ -53,7 +53,7 @@ export function distanceFor({ size, radius, plinth }, fov, aspect) {
   const wide = Math.max(radius, plinth.radius);
   const upright = (AIR * (size.y + plinth.height)) / 2 / half;
   const across = (AIR * wide) / (half * aspect);
-  return Math.max(upright, across) + radius * 0.55; // what is in front is nearer, thus larger
+  return Math.max(upright, across) + wide * 0.6; // what is in front is nearer, thus larger
 }
 
 /**

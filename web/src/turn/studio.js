@@ -9,15 +9,18 @@ import { SoftShadow } from "./soft_shadow.js";
 
 /** how much of the light comes from everywhere, how much from the lamp */
 const SKY_SHARE = 0.62;
-const SKY_RAYS = 64;
-const LAMP_RAYS = 32;
+/** directions looked into: as few as the blur can hide, for every one of them draws the whole model */
+const SKY_RAYS = 24;
+const LAMP_RAYS = 12;
 /** the lamp's diffuser, seen from the model */
 const DIFFUSER = 0.32;
 /** where the lamp hangs while the light is not turned: left of the camera, above it */
 const LAMP_AZIMUTH = -0.65;
 const LAMP_RISE = 0.95;
-const ENVIRONMENT = 0.62;
-const LAMP = 1.35;
+/** of the height: set into the plinth so far, a surface that is not flat below still stands */
+const SUNK = 0.01;
+const ENVIRONMENT = 0.4;
+const LAMP = 0.72;
 /** blur of the room that is reflected, radians: matt things need no more than its broad lights */
 const SIGMA = 0.04;
 /** bytes of the room, prefiltered for all degrees of roughness (three's layout, half floats) */
@@ -32,9 +35,7 @@ export class Studio {
   #onPlinth;
   #onFloor;
   #model;
-  /** @type {import("three").WebGLRenderTarget | null} */
-  #environment = null;
-  #turned = 0;
+  #environment;
 
   /**
    * @param {import("three").WebGLRenderer} renderer
@@ -43,8 +44,8 @@ export class Studio {
   constructor(renderer, model) {
     this.#renderer = renderer;
     this.#model = model;
-    const { plinth, foot } = model.stand;
-    model.group.position.set(-foot.x, -foot.y, -foot.z);
+    const { plinth, foot, size } = model.stand;
+    model.group.position.set(-foot.x, -foot.y - SUNK * size.y, -foot.z);
     model.group.updateMatrixWorld(true);
     this.#plinth = new Plinth(plinth);
     this.#plinth.mesh.updateMatrixWorld(true);
@@ -53,12 +54,6 @@ export class Studio {
     this.#onFloor.mesh.renderOrder = 1;
     this.#onPlinth.mesh.renderOrder = 2;
     this.scene.add(this.#backdrop.mesh, this.#onFloor.mesh, this.#plinth.mesh, this.#onPlinth.mesh, model.group, this.#lamp);
-    this.light();
-  }
-
-  /** Everything that is drawn once and kept on the graphics card: again after that has lost it. */
-  light() {
-    this.#environment?.dispose();
     const generator = new PMREMGenerator(this.#renderer);
     const room = new RoomEnvironment();
     this.#environment = generator.fromScene(room, SIGMA);
@@ -66,12 +61,11 @@ export class Studio {
     generator.dispose();
     this.scene.environment = this.#environment.texture;
     this.scene.environmentIntensity = ENVIRONMENT;
-    this.turnLight(this.#turned);
+    this.turnLight(0);
   }
 
   /** @param {number} angle radians from where the light comes at first */
   turnLight(angle) {
-    this.#turned = angle;
     this.scene.environmentRotation.y = angle;
     const azimuth = LAMP_AZIMUTH + angle;
     const towards = { x: Math.sin(azimuth) * Math.cos(LAMP_RISE), y: Math.sin(LAMP_RISE), z: Math.cos(azimuth) * Math.cos(LAMP_RISE) };
@@ -85,8 +79,8 @@ export class Studio {
   paint(palette) {
     this.#backdrop.paint(palette);
     this.#plinth.paint(palette);
-    this.#onPlinth.strength = palette.dark ? 0.9 : 0.72;
-    this.#onFloor.strength = palette.dark ? 0.85 : 0.5;
+    this.#onPlinth.strength = palette.dark ? 0.62 : 0.5;
+    this.#onFloor.strength = palette.dark ? 0.7 : 0.42;
   }
 
   /**
@@ -106,7 +100,7 @@ export class Studio {
   }
 
   dispose() {
-    this.#environment?.dispose();
+    this.#environment.dispose();
     for (const part of [this.#backdrop, this.#plinth, this.#onPlinth, this.#onFloor, this.#lamp]) part.dispose();
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The picture of a model in its studio, drawn whenever something has changed and never else.
  *
- * What happened is told by events: "drawn" (once, after the first picture), "lost" and "restored" (the graphics card
- * took its memory away, gave it back), "turning" (the turntable began or stopped), "mode".
+ * What happened is told by events: "drawn" (once, after the first picture), "lost" (the graphics card took its memory
+ * away: nothing is left but to dispose of this and make another), "turning" (the turntable began or stopped), "mode".
  */
 
 import { NeutralToneMapping, PerspectiveCamera, Raycaster, Vector2, WebGLRenderer } from "three";
@@ -21,6 +21,8 @@ const TURNTABLE = (2 * Math.PI) / 30;
 const MOST_PIXELS = 2;
 /** seconds a picture may stand for: after a pause nothing shall jump */
 const LONGEST = 0.06;
+
+/** @typedef {{ mode: import("./model.js").Mode, view: import("./rig.js").View }} Looks */
 
 export class NoGraphics extends Error {}
 
@@ -65,14 +67,16 @@ export class Viewer extends EventTarget {
     document.addEventListener("visibilitychange", () => this.invalidate(), { signal });
     matchMedia("(resolution: 1dppx)").addEventListener("change", () => this.#resize(), { signal });
     canvas.addEventListener("webglcontextlost", (event) => this.#lose(event), { signal });
-    canvas.addEventListener("webglcontextrestored", () => this.#restore(), { signal });
     watchTheme(() => this.#paint(), signal);
     this.#calm.addEventListener("change", () => this.#calm.matches && (this.turning = false), { signal });
     followHands(canvas, this, signal);
   }
 
-  /** @param {ArrayBuffer} glb raises what the loader raises when it is none */
-  async show(glb) {
+  /**
+   * @param {ArrayBuffer} glb raises what the loader raises when it is none
+   * @param {Looks} [looks] as it was looked at before
+   */
+  async show(glb, looks) {
     const model = await Model.from(glb, Math.min(8, this.#renderer.capabilities.getMaxAnisotropy()));
     if (this.#ending.signal.aborted) return model.dispose();
     const studio = new Studio(this.#renderer, model);
@@ -81,12 +85,17 @@ export class Viewer extends EventTarget {
     const reach = Math.max(size.y, 2 * radius);
     const rig = new Rig({ ...HOME, ...target, distance: distanceFor(model.stand, this.#fov, this.#camera.aspect) }, reach);
     this.#shown = { model, studio, rig };
+    if (looks) {
+      model.mode = looks.mode;
+      rig.goal = { ...looks.view };
+      rig.now = { ...looks.view };
+    }
     this.#camera.near = reach * 0.02;
     this.#camera.far = reach * 40;
     this.#paint();
     this.#resize();
     this.#toTurn = 2 * Math.PI;
-    this.#turning = !this.#calm.matches;
+    this.#turning = !this.#calm.matches && !looks;
     this.#tell("turning");
   }
 
@@ -95,6 +104,11 @@ export class Viewer extends EventTarget {
     if (!this.#shown) return null;
     const { model, studio } = this.#shown;
     return { vertices: model.vertices, faces: model.faces, picture: model.picture, size: model.stand.size, bytes: model.bytes + studio.bytes };
+  }
+
+  /** How it is looked at now; null before there is anything. */
+  get looks() {
+    return this.#shown && { mode: this.mode, view: { ...this.#shown.rig.goal } };
   }
 
   get turning() {
@@ -196,7 +210,7 @@ export class Viewer extends EventTarget {
     this.#renderer.dispose();
     const { geometries, textures } = this.#renderer.info.memory;
     Object.assign(this.#canvas.dataset, { gpuBytes: "0", geometries: String(geometries), textures: String(textures) });
-    this.#renderer.forceContextLoss();
+    if (!this.#lost) this.#renderer.forceContextLoss();
   }
 
   get #fov() {
@@ -271,14 +285,7 @@ export class Viewer extends EventTarget {
     this.#tell("lost");
   }
 
-  #restore() {
-    this.#lost = false;
-    this.#shown?.studio.light();
-    this.#resize();
-    this.#tell("restored");
-  }
-
-  /** @param {"drawn" | "lost" | "restored" | "turning" | "mode"} what */
+  /** @param {"drawn" | "lost" | "turning" | "mode"} what */
   #tell(what) {
     this.dispatchEvent(new Event(what));
   }

@@ -5,7 +5,6 @@ python -m tests.browser.screenshots OUT [STATE…]     from the checkout, with t
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -141,6 +140,7 @@ def not_found(page: Page, studio: Studio) -> None:
 
 
 def access_key(page: Page, studio: Studio) -> None:
+    page.add_init_script("localStorage.removeItem('maquette.session')")
     error = {"error": {"code": "access_key_required", "message": "This deployment asks for an access key."}}
     page.route("**/sessions", lambda route: route.fulfill(status=401, json=error))
     page.goto(f"{studio.url}/#/")
@@ -179,13 +179,22 @@ def _running(page: Page, studio: Studio, **changes: Any) -> None:
     """The robot's page as if it were still being made."""
     job_id = studio.jobs["robot"]
 
-    def fulfil(route: Route) -> None:
-        job = route.fetch().json()["job"]
-        timings = {"decode": 0.1, "matte": 0.5, "frame": 0.2, "reconstruct": 1.1} if changes["stage"] else {}
-        job |= {"seq": 9_999, "timings": timings, "poster_url": None, **changes}
-        route.fulfill(body=json.dumps({"job": job}), content_type="application/json")
+    timings = {"decode": 0.1, "matte": 0.5, "frame": 0.2, "reconstruct": 1.1} if changes["stage"] else {}
 
-    page.route(f"**/jobs/{job_id}", fulfil)
+    def altered(job: dict[str, Any]) -> dict[str, Any]:
+        if job["job_id"] != job_id:
+            return job
+        return job | {"seq": 9_999, "timings": timings, "poster_url": None, **changes}
+
+    def one(route: Route) -> None:
+        route.fulfill(json={"job": altered(route.fetch().json()["job"])})
+
+    def all_of_them(route: Route) -> None:
+        page_of_jobs = route.fetch().json()
+        route.fulfill(json=page_of_jobs | {"jobs": [altered(job) for job in page_of_jobs["jobs"]]})
+
+    page.route(f"**/jobs/{job_id}", one)
+    page.route("**/jobs?*", all_of_them)
     page.goto(f"{studio.url}/#/jobs/{job_id}")
     page.locator(f"[data-view=job][data-status={changes['status']}]").wait_for()
 

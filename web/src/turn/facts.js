@@ -55,11 +55,11 @@ export function createFacts(manifest, files) {
 
 /**
  * @param {number[] | undefined} millimetres
- * @returns {string | null} "92 × 37 × 100 mm"
+ * @returns {string | null} "92 × 37 × 100 mm", with spaces that no line breaks at
  */
 export function dimensions(millimetres) {
   if (!millimetres) return null;
-  return `${millimetres.map((side) => (side < 9.95 ? side.toFixed(1) : side.toFixed(0))).join(" × ")} mm`;
+  return `${millimetres.map((side) => (side < 9.95 ? side.toFixed(1) : side.toFixed(0))).join("\u202f×\u202f")}\u00a0mm`;
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { announce } from "../ui/announce.js";
 import { h, setText } from "../ui/dom.js";
+import { around } from "./around.js";
 
 const FRAME = /^render_\d+\.png$/;
 /** fetched before they are asked for, on either side of the one that is seen */
@@ -79,13 +80,4 @@ async function load(artifacts, name) {
   const image = h("img", { alt: "", draggable: "false", width: 512, height: 512, src: await artifacts.url(name) });
   await image.decode();
   return image;
-}
-
-/**
- * @param {number} index
- * @param {number} count
- * @returns {number} the way around has no end
- */
-export function around(index, count) {
-  return count > 0 ? ((index % count) + count) % count : 0;
 }

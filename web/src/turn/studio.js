@@ -6,6 +6,7 @@ import { Backdrop } from "./backdrop.js";
 import { Plinth } from "./plinth.js";
 import { lamp, sky } from "./sky.js";
 import { SoftShadow } from "./soft_shadow.js";
+import { textureBytes } from "./stats.js";
 
 /** how much of the light comes from everywhere, how much from the lamp */
 const SKY_SHARE = 0.62;
@@ -21,10 +22,8 @@ const LAMP_RISE = 0.95;
 const SUNK = 0.01;
 const ENVIRONMENT = 0.4;
 const LAMP = 0.72;
-/** blur of the room that is reflected, radians: matt things need no more than its broad lights */
-const SIGMA = 0.04;
-/** bytes of the room, prefiltered for all degrees of roughness (three's layout, half floats) */
-const ENVIRONMENT_BYTES = 768 * 1024 * 8;
+/** pixels of a side of the room that is reflected: matt things show no more of it than its broad lights */
+const ROOM = 64;
 
 export class Studio {
   scene = new Scene();
@@ -56,7 +55,7 @@ export class Studio {
     this.scene.add(this.#backdrop.mesh, this.#onFloor.mesh, this.#plinth.mesh, this.#onPlinth.mesh, model.group, this.#lamp);
     const generator = new PMREMGenerator(this.#renderer);
     const room = new RoomEnvironment();
-    this.#environment = generator.fromScene(room, SIGMA);
+    this.#environment = generator.fromScene(room, 0, 0.1, 100, { size: ROOM });
     room.dispose();
     generator.dispose();
     this.scene.environment = this.#environment.texture;
@@ -96,7 +95,8 @@ export class Studio {
 
   /** bytes on the graphics card, without the model */
   get bytes() {
-    return ENVIRONMENT_BYTES + this.#onPlinth.bytes + this.#onFloor.bytes;
+    const { width, height } = this.#environment;
+    return textureBytes(width, height, { bytesPerPixel: 8 }) + this.#onPlinth.bytes + this.#onFloor.bytes;
   }
 
   dispose() {

@@ -101,6 +101,8 @@ def visit(browser: Browser, cloud: Machine) -> Iterator[Callable[..., Visitor]]:
 
     def new(**options: Any) -> Visitor:
         options.setdefault("viewport", {"width": 960, "height": 640})  # WebGL is drawn by the processor
+        # Nothing turns by itself then: what differs between two pictures was moved by hand.
+        options.setdefault("reduced_motion", "reduce")
         visitor = Visitor(browser.new_context(**options), cloud.running.url)
         visitor.prefer(**QUICK)
         visitors.append(visitor)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import LONG, Visitor, become, canvas, card, finished_job, job_page
+from tests.browser.conftest import LONG, Visitor, become, card, finished_job, job_page
 from tests.browser.screenshots import photo_of_noise
 from tests.cloud.machine import QUICK, Machine, wait_for
 
@@ -114,7 +114,7 @@ def test_a_gateway_that_dies_in_mid_job_is_missed_and_found_again(
     page.get_by_text("No connection").wait_for()
     gateway.start()
     page.get_by_text("No connection").wait_for(state="hidden")
-    canvas(page)
+    job_page(page, "succeeded").wait_for()
     assert page.evaluate("window.neverReloaded")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import SAMPLES, Visitor, canvas, card, remember
+from tests.browser.conftest import SAMPLES, Visitor, canvas, card, remember, still_picture
 from tests.browser.screenshots import STATES, Studio, photo_of_noise
 from tests.cloud.machine import QUICK, Machine
 
@@ -43,6 +43,12 @@ WATCH_SHIFTS = """
     }
   }).observe({ type: "layout-shift", buffered: true });
 """
+#: whether a picture has been drawn since this was asked first
+MOVES = """() => {
+  const { framesDrawn } = document.querySelector("canvas").dataset;
+  window.first ??= framesDrawn;
+  return framesDrawn !== window.first;
+}"""
 #: pictures drawn in half a second
 FRAMES = """async () => {
   const drawn = () => Number(document.querySelector("canvas").dataset.framesDrawn);
@@ -75,7 +81,7 @@ def assert_steady(page: Page) -> None:
 def test_no_state_scrolls_sideways_or_shuts_anybody_out(
     visit: Callable[..., Visitor], studio: Studio, state: str
 ) -> None:
-    visitor = visit(viewport={"width": 360, "height": 740}, reduced_motion="reduce")
+    visitor = visit(viewport={"width": 360, "height": 740})
     visitor.expected += [PROVOKED[state]] if state in PROVOKED else []
     page = visitor.blank()
     STATES[state](page, studio)
@@ -93,7 +99,7 @@ def test_no_state_scrolls_sideways_or_shuts_anybody_out(
 def test_nothing_jumps_while_a_page_is_made_ready(
     visit: Callable[..., Visitor], studio: Studio, width: int
 ) -> None:
-    visitor = visit(viewport={"width": width, "height": 740})
+    visitor = visit(viewport={"width": width, "height": 740}, reduced_motion="no-preference")
     visitor.context.add_init_script(WATCH_SHIFTS)
     page = visitor.page()
     page.locator("article[data-status=succeeded] img").first.wait_for()
@@ -113,10 +119,16 @@ def test_nothing_jumps_while_a_photo_becomes_a_model(visitor: Visitor, studio: S
     assert_steady(page)
 
 
-def test_a_model_does_not_turn_by_itself_where_motion_is_unwanted(
-    visit: Callable[..., Visitor], studio: Studio
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_a_model_turns_by_itself_only_where_motion_is_welcome(
+    visit: Callable[..., Visitor], studio: Studio, motion: str
 ) -> None:
-    page = visit(reduced_motion="reduce").page(f"#/jobs/{studio.jobs['robot']}")
-    canvas(page)
-    page.wait_for_function("() => !document.getAnimations().some((one) => one.playState === 'running')")
-    assert page.evaluate(FRAMES) == 0
+    page = visit(reduced_motion=motion).page(f"#/jobs/{studio.jobs['robot']}")
+    turning = page.get_by_role("button", name="Rotate")
+    pressed = canvas(page) and turning.get_attribute("aria-pressed")
+    assert pressed == ("true" if motion == "no-preference" else "false")
+    if motion == "reduce":
+        still_picture(canvas(page))
+        assert page.evaluate(FRAMES) == 0
+    else:
+        page.wait_for_function(MOVES)

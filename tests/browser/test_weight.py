@@ -50,13 +50,13 @@ def test_leaving_a_model_gives_back_what_it_held(visitor: Visitor, vase: Path) -
     page = visitor.page()
     job_id = finished_job(page, vase)
     assert page.evaluate("contexts.length") == 0, "the shelf draws nothing with WebGL"
-    for _ in range(3):
+    for _ in range(2):
         page.evaluate("address => (location.hash = address)", f"#/jobs/{job_id}")
         canvas(page)
         assert page.evaluate("contexts.filter((one) => !one.isContextLost()).length") == 1
         page.evaluate("location.hash = '#/'")
         page.locator("[data-view=home]").wait_for()
-        page.wait_for_function("contexts.every((one) => one.isContextLost())")
+        page.wait_for_function("() => contexts.every((one) => one.isContextLost())")
 
 
 def scripts(page: Page) -> list[bytes]:

@@ -12,8 +12,6 @@ import {
 } from "three"; // prettier-ignore
 
 const PIXELS = 256;
-/** pixels from one tap of the blur to the next */
-const BLUR = 1.1;
 
 const FULL = /* glsl */ `
   varying vec2 place;
@@ -52,8 +50,8 @@ const SHOWN = /* glsl */ `
   uniform float rim;
   varying vec2 place;
   void main() {
-    float out_ = distance(place, vec2(0.5)) * 2.0;
-    float edge = 1.0 - smoothstep(rim, 1.0, out_);
+    float off = distance(place, vec2(0.5)) * 2.0;
+    float edge = 1.0 - smoothstep(rim, 1.0, off);
     gl_FragColor = vec4(vec3(0.0), texture2D(picture, place).r * strength * edge);
   }`;
 
@@ -63,14 +61,16 @@ export class SoftShadow {
   #layer = new WebGLRenderTarget(PIXELS, PIXELS, { type: HalfFloatType, depthBuffer: false });
   #camera;
   #y;
+  #blur;
   #shown;
 
   /**
-   * @param {{ side: number, y: number, rim: number }} floor a square of that side around the y axis; its shadow fades
-   *   from `rim` (share of half the side) outwards
+   * @param {{ side: number, y: number, rim: number, blur: number }} floor a square of that side around the y axis; its
+   *   shadow fades from `rim` (share of half the side) outwards; `blur`: pixels from one of its taps to the next
    */
-  constructor({ side, y, rim }) {
+  constructor({ side, y, rim, blur }) {
     this.#y = y;
+    this.#blur = blur;
     this.#camera = new OrthographicCamera(-side / 2, side / 2, side / 2, -side / 2, -100, 100);
     this.#camera.rotation.x = -Math.PI / 2; // from above, -z on top
     this.#camera.updateMatrixWorld();
@@ -157,7 +157,8 @@ export class SoftShadow {
       renderer.setRenderTarget(this.#sum);
       renderer.render(adding, this.#camera);
     }
-    for (const [from, to, along] of /** @type {const} */ ([[this.#sum, this.#layer, [BLUR / PIXELS, 0]], [this.#layer, this.#sum, [0, BLUR / PIXELS]]])) {
+    const step = this.#blur / PIXELS;
+    for (const [from, to, along] of /** @type {const} */ ([[this.#sum, this.#layer, [step, 0]], [this.#layer, this.#sum, [0, step]]])) {
       smooth.uniforms.picture.value = from.texture;
       smooth.uniforms.along.value = along;
       renderer.setRenderTarget(to);

@@ -23,7 +23,7 @@ const SUNK = 0.01;
 const ENVIRONMENT = 0.4;
 const LAMP = 0.72;
 /** pixels of a side of the room that is reflected: matt things show no more of it than its broad lights */
-const ROOM = 64;
+const ROOM = 32;
 
 export class Studio {
   scene = new Scene();
@@ -48,8 +48,8 @@ export class Studio {
     model.group.updateMatrixWorld(true);
     this.#plinth = new Plinth(plinth);
     this.#plinth.mesh.updateMatrixWorld(true);
-    this.#onPlinth = new SoftShadow({ side: 2 * plinth.radius, y: 0, rim: 0.93 });
-    this.#onFloor = new SoftShadow({ side: 7 * Math.max(plinth.radius, model.stand.radius), y: -plinth.height, rim: 0.55 });
+    this.#onPlinth = new SoftShadow({ side: 2 * plinth.radius, y: 0, rim: 0.93, blur: 1.5 });
+    this.#onFloor = new SoftShadow({ side: 7 * Math.max(plinth.radius, model.stand.radius), y: -plinth.height, rim: 0.55, blur: 1.9 });
     this.#onFloor.mesh.renderOrder = 1;
     this.#onPlinth.mesh.renderOrder = 2;
     this.scene.add(this.#backdrop.mesh, this.#onFloor.mesh, this.#plinth.mesh, this.#onPlinth.mesh, model.group, this.#lamp);

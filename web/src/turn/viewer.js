@@ -24,6 +24,9 @@ const LONGEST = 0.06;
 
 /** @typedef {{ mode: import("./model.js").Mode, view: import("./rig.js").View }} Looks */
 
+/** milliseconds between two looks whether the first picture is done */
+const POLL = 20;
+
 export class NoGraphics extends Error {}
 
 export class Viewer extends EventTarget {
@@ -243,8 +246,25 @@ export class Viewer extends EventTarget {
     this.#render();
     this.#canvas.dataset.framesDrawn = String((this.#drawn += 1));
     this.#canvas.dataset.gpuBytes = String(this.facts?.bytes ?? 0);
-    if (this.#drawn === 1) this.#tell("drawn");
-    if (moving || this.#turning) this.invalidate();
+    if (this.#drawn === 1) void this.#settle();
+    else if (moving || this.#turning) this.invalidate();
+  }
+
+  /** Commands are only queued when they are given: the first picture is there once the graphics card has done them. */
+  async #settle() {
+    const context = /** @type {WebGL2RenderingContext} */ (this.#renderer.getContext());
+    const fence = context.fenceSync(context.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    context.flush();
+    while (fence && !this.#lost && !this.#ending.signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, POLL));
+      const state = context.getSyncParameter(fence, context.SYNC_STATUS);
+      if (state !== context.UNSIGNALED) break;
+    }
+    if (this.#lost || this.#ending.signal.aborted) return;
+    context.deleteSync(fence);
+    this.#last = performance.now();
+    this.#tell("drawn");
+    this.invalidate();
   }
 
   #render() {

@@ -23,12 +23,17 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three runs of one photo instead of five of each")
+    parser.add_argument("--site", action="store_true", help="the site alone; writes nothing")
     parser.add_argument("photos", nargs="*", type=Path, help="instead of the project's samples")
     asked = parser.parse_args()
     runs = 3 if asked.quick else 5
+    console = Console()
+    if asked.site:
+        console.print(f"Load before: {machine.load():.1f}")
+        _print_site(site.measure(runs, console), console)
+        return
     photos = asked.photos or stages.sample_photos()
     threads = set_threads()
-    console = Console()
     before = machine.load()
     measured = [stages.measure(photo, runs, console) for photo in (photos[:1] if asked.quick else photos)]
     rendered = orbit.measure(measured[0].field, measured[0].grid, runs, console)
@@ -49,13 +54,17 @@ def main() -> None:
     )
     console.print(_triposr_parts(learned, runs))
     console.print(_triposr_job(learned, runs))
-    if seen:
-        console.print(_table(f"The site before a cloud on this machine, median of {seen.runs}", seen))
+    _print_site(seen, console)
     if before > 1:
         console.print(f"The machine was busy (load {before:.1f} before the start): expect less on a free one.")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"Written to {RESULT}")
+
+
+def _print_site(seen: site.Measured | None, console: Console) -> None:
+    if seen:
+        console.print(_table(f"The site before a cloud on this machine, median of {seen.runs}", seen))
 
 
 def _stages_table(measured: list[stages.Measured], runs: int) -> Table:

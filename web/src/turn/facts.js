@@ -6,7 +6,7 @@ import { size } from "../ui/format.js";
 /** @typedef {{ vertices: number, faces: number, picture: { width: number } | null, bytes: number }} Drawn */
 
 const ENGINES = new Map([
-  ["inflate", "Built in"],
+  ["inflate", "Embedded"],
   ["triposr", "TripoSR"],
 ]);
 

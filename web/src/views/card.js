@@ -33,7 +33,7 @@ import { plinth } from "./plinth.js";
  * @param {{ onRemove: () => void, onRetry: () => void, onPictureLost: () => void }} handlers
  */
 export function createCard({ onRemove, onRetry, onPictureLost }) {
-  const picture = h("img", { alt: "", class: "card-picture", loading: "lazy", decoding: "async", width: 320, height: 320, hidden: true, onerror: onPictureLost });
+  const picture = h("img", { alt: "", class: "card-picture", loading: "lazy", decoding: "async", width: 320, height: 320, hidden: true, onerror: lose });
   const title = h("a", { class: "card-title" });
   const line = h("p", { class: "card-line" });
   const figures = h("p", { class: "card-line" });
@@ -49,6 +49,21 @@ export function createCard({ onRemove, onRetry, onPictureLost }) {
     removal,
   );
   let shownIcon = "";
+  let lost = "";
+
+  function lose() {
+    lost = picture.src;
+    picture.hidden = true; // rather an empty plinth than a broken picture
+    onPictureLost();
+  }
+
+  /** @param {string | null} url */
+  function showPicture(url) {
+    // A link is made anew with every answer; the picture behind it is the same, and stays if it is here.
+    const same = url?.split("?")[0] === picture.src.split("?")[0] && picture.naturalWidth > 0;
+    if (url && !same && picture.src !== url) picture.src = url;
+    picture.hidden = !url || picture.src === lost;
+  }
 
   return {
     element,
@@ -66,8 +81,7 @@ export function createCard({ onRemove, onRetry, onPictureLost }) {
       bar.element.hidden = model.fraction === null;
       bar.set(model.fraction ?? 0, `${model.line}, ${model.figures ?? ""}`);
       setAttribute(bar.element, "aria-label", `Progress of ${model.title}`);
-      if (model.picture && picture.getAttribute("src") !== model.picture) picture.src = model.picture;
-      picture.hidden = !model.picture;
+      showPicture(model.picture);
       retry.hidden = model.retry === null;
       setText(retry, model.retry ?? "");
       setAttribute(removal, "aria-label", `${model.removal.label} ${model.title}`);

@@ -1,5 +1,7 @@
 /** Line icons of the viewer's tools, on a grid of 24, drawn for this site. */
 
+import { drawing } from "../ui/icons.js";
+
 const PATHS = {
   frame: "M4 9V4.5h4.5M15.5 4.5H20V9M20 15v4.5h-4.5M8.5 19.5H4V15M12 9.2v5.6M9.2 12h5.6",
   turntable: "M20 11.5c0 2.5-3.6 4.5-8 4.5s-8-2-8-4.5S7.6 7 12 7c2 0 3.8.4 5.2 1.1M17.8 4.8l-.4 3.5-3.5-.2M12 16v4M8.5 20h7",
@@ -23,13 +25,5 @@ const PATHS = {
  * @returns {SVGElement}
  */
 export function glyph(name) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  for (const [attribute, value] of Object.entries({ viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" })) {
-    svg.setAttribute(attribute, value);
-  }
-  const path = document.createElementNS(space, "path");
-  path.setAttribute("d", PATHS[name]);
-  svg.append(path);
-  return svg;
+  return drawing(PATHS[name]);
 }

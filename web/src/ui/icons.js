@@ -23,13 +23,21 @@ const PATHS = {
  * @returns {SVGElement}
  */
 export function icon(name) {
+  return drawing(PATHS[name]);
+}
+
+/**
+ * @param {string} line an SVG path on a grid of 24
+ * @returns {SVGElement}
+ */
+export function drawing(line) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS(space, "path");
-  path.setAttribute("d", PATHS[name]);
+  path.setAttribute("d", line);
   svg.append(path);
   return svg;
 }

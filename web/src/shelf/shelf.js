@@ -143,7 +143,9 @@ export class Shelf extends EventTarget {
     this.#jobs.set(job.job_id, merged);
     if (merged.status === "succeeded") {
       this.#estimateIsOld = true;
-      if (!merged.poster_url) void this.look(job.job_id).catch(() => undefined); // the card does without
+      // Asked for after a frame alone: an answer of REST without a poster has none, however often it is asked.
+      const told = job.poster_url !== undefined || before?.poster_url;
+      if (!told) void this.look(job.job_id).catch(() => undefined); // the card does without
     }
     this.#tell(before ? "change" : "added", job.job_id);
   }

@@ -86,6 +86,17 @@ test("a frame without links leaves the poster standing", () => {
   assert.equal(shelf.job("a")?.poster_url, "https://store/poster.webp");
 });
 
+test("a poster is asked for once, when a frame tells of a finished model, even if there is none", async () => {
+  const { shelf, cloud, tell } = furnish([job("a", 1, { seq: 2, status: "succeeded", poster_url: null })]);
+  let asked = 0;
+  const { job: answer } = cloud;
+  cloud.job = (id) => ((asked += 1), answer.call(cloud, id));
+  tell(job("a", 1, { seq: 2, status: "succeeded" }));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(asked, 1);
+  assert.equal(shelf.job("a")?.poster_url, null);
+});
+
 test("a job that is deleted does not come back with a late frame", async () => {
   const { shelf, tell, ids } = furnish([job("a", 1, { status: "failed" })]);
   await shelf.refresh();

@@ -1,7 +1,7 @@
 """CloudFront's part: the built site at the root, or a plain page as long as there is none.
 
-Everything goes out with the headers of the template's response headers policy: the page may run its own
-scripts and styles, and speak to REST, to the socket and to the buckets, and to nobody else.
+Everything goes out with security headers: the page may run its own scripts and styles, and speak to REST, to
+the socket and to the buckets, and to nobody else. (The template has no CDN yet; one must send the same.)
 Reference: W3C, "Content Security Policy Level 3".
 """
 

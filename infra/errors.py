@@ -33,6 +33,12 @@ MaquetteError
 │   ├── NotRunning               not_running
 │   ├── DownloadFailed           download_failed
 │   └── DownloadCorrupt          download_corrupt
+├── DeploymentError              a deployment to AWS, or its removal
+│   ├── NotReady                 not_ready
+│   ├── CredentialsMissing       credentials_missing
+│   ├── NotConfirmed             not_confirmed
+│   ├── BuildFailed              build_failed
+│   └── StackFailed              stack_failed
 └── InternalError                internal_error
 
 The same ``code`` stands in the job record, in REST answers and on the command line; the message is one or
@@ -262,6 +268,42 @@ class DownloadCorrupt(MachineError):
     """A file did not arrive as it was made."""
 
     code = "download_corrupt"
+
+
+class DeploymentError(MaquetteError):
+    """A deployment to AWS, or its removal."""
+
+    code = "deployment_failed"
+
+
+class NotReady(DeploymentError):
+    """Several things are missing before a deployment can begin; they are told at once."""
+
+    code = "not_ready"
+
+
+class CredentialsMissing(DeploymentError):
+    """There are no AWS credentials, or AWS does not take them."""
+
+    code = "credentials_missing"
+
+
+class NotConfirmed(DeploymentError):
+    """Nobody said yes."""
+
+    code = "not_confirmed"
+
+
+class BuildFailed(DeploymentError):
+    """The site, the functions' bundle or the worker's image could not be built or sent."""
+
+    code = "build_failed"
+
+
+class StackFailed(DeploymentError):
+    """CloudFormation could not make the stack what the template says."""
+
+    code = "stack_failed"
 
 
 class InternalError(MaquetteError):

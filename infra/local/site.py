@@ -14,32 +14,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from infra.site_files import ASK_FIRST, cache_control, content_type
+
 #: what ``npm run build`` leaves behind
 SITE = Path(__file__).parents[2] / "web" / "dist"
 
-#: by suffix: a machine's own table may be incomplete, and with ``nosniff`` no browser runs what has a wrong one
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-    ".webmanifest": "application/manifest+json",
-    ".txt": "text/plain; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".ico": "image/x-icon",
-    ".woff": "font/woff",
-    ".woff2": "font/woff2",
-}
 #: worth compressing; pictures and fonts are so already
 _COMPRESSIBLE = (".html", ".js", ".css", ".json", ".webmanifest", ".txt", ".svg")
 _CONDITIONS = (hdrs.RANGE, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE)
-
-#: files in ``assets/`` carry a hash of their content in their names; all others may change under theirs
-_FOREVER = "public, max-age=31536000, immutable"
-_ASK_FIRST = "no-cache"
 
 STYLE = """
   body { font: 1rem/1.6 system-ui, sans-serif; max-width: 42rem; margin: 12vh auto; padding: 0 1.5rem; }
@@ -109,7 +91,7 @@ def add_routes(
         root = folder.resolve()
         wanted = (root / (request.match_info["path"] or "index.html")).resolve()
         if wanted.is_relative_to(root) and wanted.is_file():
-            return _file(request, wanted, common, hashed=wanted.is_relative_to(root / "assets"))
+            return _file(request, wanted, common, name=wanted.relative_to(root).as_posix())
         if not request.match_info["path"]:
             page = PAGE.format(style=STYLE, url=url, socket_url=socket_url, endpoint_url=endpoint_url)
             return web.Response(text=page, content_type="text/html", headers={**common, **_PLAIN})
@@ -118,19 +100,18 @@ def add_routes(
 
     async def configuration(request: web.Request) -> web.StreamResponse:
         places = {"rest": url, "socket": socket_url}
-        return web.json_response(places, headers={**common, hdrs.CACHE_CONTROL: _ASK_FIRST})
+        return web.json_response(places, headers={**common, hdrs.CACHE_CONTROL: ASK_FIRST})
 
     # Where the site finds its two servers; on AWS this file is written when the site is deployed.
     router.add_get("/config.json", configuration)
     router.add_get("/{path:.*}", serve)
 
 
-def _file(request: web.Request, path: Path, common: dict[str, str], *, hashed: bool) -> web.FileResponse:
-    kind = TYPES.get(path.suffix, "application/octet-stream")
+def _file(request: web.Request, path: Path, common: dict[str, str], *, name: str) -> web.FileResponse:
     headers = {
         **common,
-        hdrs.CONTENT_TYPE: kind,
-        hdrs.CACHE_CONTROL: _FOREVER if hashed else _ASK_FIRST,
+        hdrs.CONTENT_TYPE: content_type(name),
+        hdrs.CACHE_CONTROL: cache_control(name),
         hdrs.VARY: hdrs.ACCEPT_ENCODING,
     }
     answer = web.FileResponse(path, headers=headers)

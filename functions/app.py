@@ -44,6 +44,12 @@ def on_schedule(event: dict[str, Any], context: Any) -> None:
 
 
 @app.lambda_function()
+def authorize_socket(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Asked by the WebSocket API before a client may connect."""
+    return sockets.authorize(event, settings())
+
+
+@app.lambda_function()
 def on_socket(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Every route of the WebSocket API."""
     return sockets.handle(event, settings())

@@ -1,5 +1,7 @@
 """WebSocket: connect with a session's or a share link's token, subscribe, hear of every change.
 
+The gateway asks :func:`authorize` before it lets a client connect, and hands what it answers to :func:`handle`.
+
 → {"action": "subscribe", "job_id": …}      ← {"type": "job", "job": {…}}      at once, then per change
 → {"action": "subscribe"}                   ← {"type": "subscribed"}           then a job frame per change of
                                                                                any job of the session's owner
@@ -17,11 +19,29 @@ from typing import Any
 from functions.fanout import job_frame
 from infra import tokens
 from infra.connections import ConnectionTable, Sockets
-from infra.errors import BadInput, MaquetteError, Unauthorized
+from infra.errors import BadInput, InternalError, MaquetteError, Unauthorized
 from infra.jobs import JobTable
 from infra.settings import Settings
+from infra.tokens import Bearer
 
 log = logging.getLogger(__name__)
+
+
+def authorize(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Who may connect: Lambda's answer to a REQUEST authoriser of API Gateway.
+
+    A bad token is denied, not an error: errors of this function are alarms. Browsers cannot set headers on a
+    WebSocket, so the token comes in the address.
+    Reference: API Gateway Developer Guide, "Control access to WebSocket APIs with Lambda REQUEST authorizers".
+    """
+    token = (event.get("queryStringParameters") or {}).get("token", "")
+    try:
+        who = tokens.read(token, tokens.signing_key(settings))
+    except Unauthorized:
+        return _verdict("Deny", event, "nobody", {})
+    if who.owner is not None:
+        return _verdict("Allow", event, who.owner, {"owner": who.owner})
+    return _verdict("Allow", event, f"share of {who.job_id}", {"shared_job_id": str(who.job_id)})
 
 
 def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -29,7 +49,8 @@ def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     connection_id = event["requestContext"]["connectionId"]
     match event["requestContext"]["eventType"]:
         case "CONNECT":
-            return _connect(connection_id, event.get("queryStringParameters") or {}, settings)
+            # No frame may be sent before $connect has returned: the snapshot waits for the subscription.
+            ConnectionTable(settings.connections_table).open(connection_id, _who(event))
         case "DISCONNECT":
             ConnectionTable(settings.connections_table).close(connection_id)
         case "MESSAGE":
@@ -38,15 +59,24 @@ def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     return {"statusCode": 200}
 
 
-def _connect(connection_id: str, query: Mapping[str, str], settings: Settings) -> dict[str, Any]:
-    # Browsers cannot set headers on a WebSocket, so the token comes in the address. No frame may be sent
-    # before $connect has returned: the snapshot waits for the subscription.
-    try:
-        who = tokens.read(query.get("token", ""), tokens.signing_key(settings))
-    except Unauthorized as error:
-        return {"statusCode": 401, "body": json.dumps({"error": error.as_dict()})}
-    ConnectionTable(settings.connections_table).open(connection_id, who)
-    return {"statusCode": 200}
+def _verdict(
+    effect: str, event: Mapping[str, Any], principal: str, context: Mapping[str, str]
+) -> dict[str, Any]:
+    statement = {"Effect": effect, "Action": "execute-api:Invoke", "Resource": event["methodArn"]}
+    return {
+        "principalId": principal,
+        "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+        "context": dict(context),
+    }
+
+
+def _who(event: Mapping[str, Any]) -> Bearer:
+    """For whom the connection speaks, as :func:`authorize` found out."""
+    known = event["requestContext"].get("authorizer") or {}
+    who = Bearer(owner=known.get("owner"), job_id=known.get("shared_job_id"))
+    if (who.owner is None) == (who.job_id is None):
+        raise InternalError("A connection came past the authoriser.")
+    return who
 
 
 def _answer(connection_id: str, body: str, settings: Settings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """CloudFront's part: the built site at the root, or a plain page as long as there is none.
 
 Everything goes out with security headers: the page may run its own scripts and styles, and speak to REST, to
-the socket and to the buckets, and to nobody else. (The template has no CDN yet; one must send the same.)
+the socket and to the buckets, and to nobody else. ``SiteHeaders`` in template.yaml says the same to CloudFront.
 Reference: W3C, "Content Security Policy Level 3".
 """
 
@@ -61,7 +61,7 @@ def security_headers(*, socket_url: str, endpoint_url: str) -> dict[str, str]:
         "font-src": "'self'",
         # data: are previews of photos; blob: are the textures that a model brings along
         "img-src": f"'self' blob: data: {endpoint_url}",
-        "media-src": f"blob: {endpoint_url}",
+        "media-src": f"'self' blob: {endpoint_url}",
         "connect-src": f"'self' blob: {socket_url} {endpoint_url}",
         "base-uri": "'none'",
         "form-action": "'self'",  # dialogs are forms of the page

@@ -1,6 +1,6 @@
 """API Gateway's part, WebSocket: connections as events, and the ``@connections`` that functions post to.
 
-Reference: API Gateway Developer Guide, "Working with WebSocket APIs".
+Reference: API Gateway Developer Guide, "Working with WebSocket APIs", "Control access to WebSocket APIs".
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Connection:
     connected_at: float = field(default_factory=time.time)
     last_active_at: float = field(default_factory=time.time)
     frames: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(WAITING_FRAMES))
+    #: what the authoriser has found out; handed to every function that hears of the connection
+    identity: dict[str, Any] = field(default_factory=dict)
 
 
 class Sockets:
@@ -52,6 +54,7 @@ class Sockets:
 
     def __init__(self, triggers: Triggers, functions: Functions) -> None:
         self._routes = triggers.socket_routes
+        self._authorizer = triggers.socket_authorizer
         self._functions = functions
         self._open: dict[str, Connection] = {}
 
@@ -73,7 +76,9 @@ class Sockets:
         if not socket.can_prepare(request):
             return web.json_response({"message": "This address speaks WebSocket."}, status=426)
         connection = Connection(request, socket)
-        status = await self._call(connection, "$connect", "CONNECT")
+        status = await self._authorize(connection)
+        if status == 200:
+            status = await self._call(connection, "$connect", "CONNECT")
         if status >= 400:
             # API Gateway tells a refused client 401 or 403 alone, and 5xx for a failed function.
             return web.json_response({"message": "Forbidden"}, status=status)
@@ -126,6 +131,28 @@ class Sockets:
         except Exception:
             log.exception("%s failed on %s", handler, route)
             return 500
+
+    async def _authorize(self, connection: Connection) -> int:
+        """Ask the authoriser: 200, 401 without anything to judge by, 403 when it denies, 500 when it raises."""
+        if self._authorizer is None:
+            return 200
+        if not connection.request.query.get(self._authorizer.query):
+            return 401
+        event = socket_event(connection, "$connect", "CONNECT", None)
+        event |= {
+            "type": "REQUEST",
+            "methodArn": f"arn:aws:execute-api:local:000000000000:{STAGE}/{STAGE}/$connect",
+        }
+        try:
+            answer = await asyncio.wrap_future(self._functions.submit(self._authorizer.handler, event))
+            (statement,) = answer["policyDocument"]["Statement"]
+        except Exception:
+            log.exception("%s failed", self._authorizer.handler)
+            return 500
+        if statement != {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": event["methodArn"]}:
+            return 403
+        connection.identity = {"principalId": answer["principalId"], **answer.get("context", {})}
+        return 200
 
     def _enqueue(self, connection: Connection, frame: str) -> bool:
         try:
@@ -191,6 +218,8 @@ def socket_event(connection: Connection, route: str, kind: str, body: str | None
         },
         "isBase64Encoded": False,
     }
+    if connection.identity:
+        event["requestContext"]["authorizer"] = connection.identity
     if kind == "MESSAGE":
         event["body"] = body
         event["requestContext"]["messageId"] = secrets.token_urlsafe(11)

@@ -49,6 +49,14 @@ class ScheduleTrigger:
 
 
 @dataclass(frozen=True)
+class SocketAuthorizer:
+    """``handler`` is asked about every new connection that has the ``query`` parameter; others are refused."""
+
+    handler: str
+    query: str
+
+
+@dataclass(frozen=True)
 class Triggers:
     """Everything that calls a function."""
 
@@ -61,6 +69,8 @@ class Triggers:
     preflights: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: $connect, $disconnect, $default and the named actions → handler
     socket_routes: Mapping[str, str] = field(default_factory=dict)
+    #: decides who may connect; None: anybody
+    socket_authorizer: SocketAuthorizer | None = None
 
     def upload(self, function_arn: str) -> UploadTrigger:
         """The trigger of a function, by the ARN that the bucket's notification names."""
@@ -103,7 +113,8 @@ def read_triggers(
         )
     schedules = tuple(_schedules(properties, handlers))
     routes, preflights = _rest(properties, handlers)
-    return Triggers(uploads, tuple(streams), schedules, routes, preflights, _sockets(properties, handlers))
+    sockets, authorizer = _sockets(properties, handlers), _socket_authorizer(properties, handlers)
+    return Triggers(uploads, tuple(streams), schedules, routes, preflights, sockets, authorizer)
 
 
 def _schedules(
@@ -156,6 +167,21 @@ def _sockets(
             )
         socket_routes[route["RouteKey"]] = handlers[function]
     return socket_routes
+
+
+def _socket_authorizer(
+    properties: Callable[[str], Mapping[str, Mapping[str, Any]]], handlers: Mapping[str, str]
+) -> SocketAuthorizer | None:
+    authorizers = properties("AWS::ApiGatewayV2::Authorizer")
+    for route in properties("AWS::ApiGatewayV2::Route").values():
+        if route["RouteKey"] == "$connect" and route.get("AuthorizationType") == "CUSTOM":
+            given = authorizers[route["AuthorizerId"]]
+            (source,) = given["IdentitySource"]
+            place, _, name = source.rpartition(".")
+            if place != "route.request.querystring":
+                raise BadConfiguration(f"The local gateway finds no identity in {source}.")
+            return SocketAuthorizer(handlers[_function_name(given["AuthorizerUri"])], name)
+    return None
 
 
 def _function_name(reference: str) -> str:

@@ -24,7 +24,7 @@ from infra.errors import PortTaken
 from infra.local.gateway import Address, Gateway, bind
 from infra.local.invoke import Functions
 from infra.local.sockets import MESSAGE_BYTES
-from infra.local.triggers import Triggers
+from infra.local.triggers import SocketAuthorizer, Triggers
 from tests.cloud.machine import wait_for
 
 events: list[dict[str, Any]] = []
@@ -50,6 +50,21 @@ def rest(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": json.dumps(event)}
 
 
+def authorizer(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Denies those whose token is ``denied``, breaks on ``broken``, lets all others in."""
+    assert event["type"] == "REQUEST"
+    token = event["queryStringParameters"]["token"]
+    if token == "broken":
+        raise RuntimeError("defect")
+    statement = {
+        "Effect": "Deny" if token == "denied" else "Allow",
+        "Action": "execute-api:Invoke",
+        "Resource": event["methodArn"],
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"principalId": token, "policyDocument": policy, "context": {"owner": f"of {token}"}}
+
+
 def sockets(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Refuses those whose token is ``no``; breaks on the message ``break``."""
     events.append(event)
@@ -72,6 +87,7 @@ TRIGGERS = Triggers(
     ),
     preflights={"/things": {"Access-Control-Allow-Origin": "http://127.0.0.1:8000"}},
     socket_routes=dict.fromkeys(("$connect", "$disconnect", "$default", "subscribe"), f"{__name__}.sockets"),
+    socket_authorizer=SocketAuthorizer(f"{__name__}.authorizer", "token"),
 )
 
 
@@ -265,6 +281,26 @@ def test_a_refused_connection_never_opens(gateway: Address) -> None:
     with pytest.raises(management(gateway).exceptions.GoneException):
         management(gateway).post_to_connection(ConnectionId=connection_id(), Data=b"hello")
     assert [event["requestContext"]["eventType"] for event in events] == ["CONNECT"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("", 401), ("?token=", 401), ("?token=denied", 403), ("?token=broken", 500)]
+)
+def test_whom_the_authoriser_does_not_admit_no_function_hears_of(
+    gateway: Address, query: str, status: int
+) -> None:
+    events.clear()
+    with pytest.raises(InvalidStatus) as refusal:
+        connect(gateway.socket_url + query)
+    assert refusal.value.response.status_code == status
+    assert events == []
+
+
+def test_what_the_authoriser_found_out_stays_with_the_connection(client: ClientConnection) -> None:
+    client.send("{}")
+    wait_for(lambda: len(events) == 2, "the message")
+    known = {"principalId": "yes", "owner": "of yes"}
+    assert [event["requestContext"]["authorizer"] for event in events] == [known, known]
 
 
 def test_messages_take_the_route_of_their_action_and_all_others_the_default(client: ClientConnection) -> None:

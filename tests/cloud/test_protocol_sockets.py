@@ -14,18 +14,35 @@ from functions.fanout import push
 from infra import tokens
 from infra.clients import client
 from infra.connections import ConnectionTable, job_topic
+from infra.errors import InternalError
 from infra.settings import settings
 from tests.cloud.conftest import SECRET, Cloud, SocketServer
 
 
 def socket(kind: str, connection_id: str = "c=", body: Any = None, token: str | None = None) -> int:
-    """One event of the WebSocket API; the status answered."""
+    """One event of the WebSocket API; the status answered, the authoriser's when it denies."""
     event: dict[str, Any] = {"requestContext": {"eventType": kind, "connectionId": connection_id}}
-    if token is not None:
-        event["queryStringParameters"] = {"token": token}
+    if kind == "CONNECT":
+        verdict = authorize(token)
+        if verdict["policyDocument"]["Statement"][0]["Effect"] != "Allow":
+            assert verdict["context"] == {}
+            return 403
+        event["requestContext"]["authorizer"] = verdict["context"]
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     return int(app.on_socket(event, None)["statusCode"])
+
+
+def authorize(token: str | None) -> dict[str, Any]:
+    """What the authoriser says of a new connection."""
+    event: dict[str, Any] = {"type": "REQUEST", "methodArn": "arn:aws:execute-api:x:1:api/live/$connect"}
+    if token is not None:
+        event["queryStringParameters"] = {"token": token}
+    verdict: dict[str, Any] = app.authorize_socket(event, None)
+    (statement,) = verdict["policyDocument"]["Statement"]
+    assert statement["Action"] == "execute-api:Invoke"
+    assert statement["Resource"] == event["methodArn"]
+    return verdict
 
 
 def connect(owner: str, connection_id: str = "c=") -> None:
@@ -63,7 +80,21 @@ def forged() -> dict[str, str | None]:
 
 @pytest.mark.parametrize("kind", forged())
 def test_a_token_that_is_not_good_opens_nothing(cloud: Cloud, kind: str) -> None:
-    assert socket("CONNECT", token=forged()[kind]) == 401
+    assert socket("CONNECT", token=forged()[kind]) == 403
+    assert connections_open(cloud) == 0
+
+
+def test_a_session_speaks_for_its_owner_and_a_share_link_for_its_job(cloud: Cloud) -> None:
+    session, share = tokens.issue("ann", SECRET)[0], tokens.issue_share("j", SECRET, ends=int(time.time()) + 60)
+    assert authorize(session)["context"] == {"owner": "ann"}
+    assert authorize(share)["context"] == {"shared_job_id": "j"}
+
+
+@pytest.mark.parametrize("known", [None, {}, {"owner": "ann", "shared_job_id": "j"}])
+def test_what_came_past_the_authoriser_opens_nothing(cloud: Cloud, known: dict[str, str] | None) -> None:
+    context = {"eventType": "CONNECT", "connectionId": "c=", "authorizer": known}
+    with pytest.raises(InternalError):
+        app.on_socket({"requestContext": context, "queryStringParameters": {"token": "x"}}, None)
     assert connections_open(cloud) == 0
 
 

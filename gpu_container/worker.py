@@ -14,14 +14,16 @@ import logging
 import os
 import signal
 import socket
-import tempfile
+import sys
 import time
 import uuid
-from pathlib import Path
 from typing import NoReturn
 
+from gpu_container.health import Heartbeat
+from gpu_container.protection import Protection
+from gpu_container.readiness import ready_pipeline
 from infra import storage
-from infra.attempt import Abandoned, Attempt, Pipeline, PipelineResult, Progress, Published
+from infra.attempt import Abandoned, Attempt, Pipeline, Published
 from infra.errors import (
     BadInput,
     InternalError,
@@ -33,13 +35,12 @@ from infra.errors import (
 )
 from infra.job import Job
 from infra.jobs import JobTable
-from infra.options import Options
 from infra.queue import JobQueue, Message
 from infra.settings import settings
 
 log = logging.getLogger(__name__)
 
-#: Longest time without a look at the stop flag, seconds; SIGTERM leaves twenty.
+#: Longest time without a look at the stop flag, seconds; after SIGTERM, ECS leaves sixty and a laptop ten.
 RECEIVE_SECONDS = 3
 POLL_SECONDS = 0.1
 #: A broken attempt waits this long before the next, doubled each time.
@@ -64,6 +65,8 @@ class Worker:
         *,
         lease_seconds: float,
         deadline_seconds: float,
+        protection: Protection | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._pipeline = pipeline
@@ -72,6 +75,8 @@ class Worker:
         self._bucket = artifact_bucket
         self._lease_seconds = lease_seconds
         self._deadline_seconds = deadline_seconds
+        self._protection = protection or Protection(None)
+        self._heartbeat = heartbeat or Heartbeat(None)
         self._stopping = False
 
     def stop(self) -> None:
@@ -81,16 +86,22 @@ class Worker:
     def serve(self) -> None:
         """The loop. Trouble with the queue or the table is logged and outlived."""
         while not self._stopping:
+            self._heartbeat.beat()
             try:
                 self.serve_one()
             except Exception:
                 log.exception("a job could not be handled; its message will come back")
                 time.sleep(1.0)
+        self._protection.release()
 
     def serve_one(self) -> None:
         """Wait a while for a message and do what it asks."""
+        if not self._protection.ready():
+            time.sleep(POLL_SECONDS)
+            return
         message = self._queue.receive(wait_seconds=RECEIVE_SECONDS, hidden_seconds=self._hidden_seconds)
         if message is None:
+            self._protection.idle()
             return
         if self._stopping:
             self._queue.hide(message, 0)
@@ -164,6 +175,8 @@ class Worker:
         lease_until = job.lease_until or 0.0
         renew_at = self._table.clock() + self._lease_seconds / 2
         while not attempt.finished.wait(POLL_SECONDS):
+            self._heartbeat.beat()
+            self._protection.renew()
             now = self._table.clock()
             if self._stopping:
                 self._release(job, message)
@@ -228,6 +241,8 @@ def serve(pipeline: Pipeline) -> NoReturn:
         given.artifact_bucket,
         lease_seconds=given.lease_seconds,
         deadline_seconds=given.job_deadline_seconds,
+        protection=Protection(given.agent_uri),
+        heartbeat=Heartbeat(given.health_file),
     )
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: worker.stop())
@@ -244,37 +259,17 @@ def _end_process(status: int) -> NoReturn:
 
 def main() -> NoReturn:
     """The real pipeline, warmed up before the first message is taken."""
+    # The first process of a container hears only signals that it has a handler for. There is no job yet: go.
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found each credential
-    given = settings()
-    # Late, since torch takes seconds: nothing else that imports this module should pay for it.
-    from gpu_container import device, engines, pipeline
-
-    models = pipeline.Models(weights=given.weights, matte=given.matte_model)
-
-    def run(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> PipelineResult:
-        device.set_threads(given.threads)  # here, since the number belongs to the thread that sets it
-        return pipeline.run(photo, filename, options, folder, progress, models)
-
-    warm_up(run)
-    device.set_threads(given.threads)
-    engines.preload(models.weights, device.pick_device())
-    serve(run)
-
-
-def warm_up(pipeline: Pipeline) -> None:
-    """One tiny run, so that kernels are compiled and libraries loaded before anyone waits for them."""
-    import io
-
-    from PIL import Image, ImageDraw
-
-    picture = Image.new("RGBA", (96, 96), (0, 0, 0, 0))
-    ImageDraw.Draw(picture).ellipse((16, 16, 80, 80), fill=(180, 90, 40, 255))
-    photo = io.BytesIO()
-    picture.save(photo, "PNG")
-    small = Options(engine="inflate", resolution=32, texture_size=256, target_faces=500, views=4, view_size=64)
-    with tempfile.TemporaryDirectory(prefix="maquette-") as folder:
-        pipeline(photo.getvalue(), "warm-up.png", small, Path(folder), lambda stage, fraction: None)
+    try:
+        pipeline = ready_pipeline(settings())
+    except SystemExit:
+        log.info("told to go before there was a job")
+        _end_process(0)
+    serve(pipeline)
 
 
 if __name__ == "__main__":

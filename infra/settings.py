@@ -23,6 +23,8 @@ MAQUETTE_MATTE_MODEL            worker: the U²-Net model file; unset: likewise
 MAQUETTE_LEASE_SECONDS          worker: how long a silent worker keeps its job (60)
 MAQUETTE_JOB_DEADLINE_SECONDS   worker: longest run of one attempt (900)
 MAQUETTE_THREADS                worker: CPU threads; unset: all cores
+MAQUETTE_HEALTH_FILE            worker: where it leaves signs of life; unset: nowhere
+ECS_AGENT_URI                   worker: ECS sets it, and then the worker asks for scale-in protection
 ==============================  ==========================================================================
 """
 
@@ -128,6 +130,14 @@ class Settings:
     def threads(self) -> int | None:
         """CPU threads of the worker; None leaves the choice to the machine."""
         return int(self._number("MAQUETTE_THREADS", 0.0)) or None
+
+    @property
+    def health_file(self) -> Path | None:
+        return self._path("MAQUETTE_HEALTH_FILE")
+
+    @property
+    def agent_uri(self) -> str | None:
+        return self.environment.get("ECS_AGENT_URI") or None
 
     def _required(self, name: str) -> str:
         value = self.environment.get(name)

@@ -11,8 +11,11 @@ NPM    := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm --loglevel=error
 # A demo that nobody watches checks its results, prints them and ends.
 DEMO_FLAGS := $(shell test -t 1 || echo --once)
 
+# Where `deploy` and `destroy` go: make deploy STACK=maquette REGION=us-east-1 PROFILE=mine YES=1
+TARGET := $(if $(STACK),--stack '$(STACK)') $(if $(REGION),--region '$(REGION)') $(if $(PROFILE),--profile '$(PROFILE)') $(if $(YES),--yes)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo up test browser test-localstack lambda check format bench lock clean
+.PHONY: help setup web demo up test browser test-localstack lambda deploy destroy check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +73,12 @@ $(LOCALSTACK): tests/localstack/requirements.txt
 
 lambda: setup ## The bundle of the Lambda functions, in build/lambda
 	@$(BIN)/python -m infra.deployment.bundle build/lambda
+
+deploy: setup ## Put all of it into an AWS account (STACK=maquette REGION= PROFILE= CONFIG=deployment.toml YES=1)
+	@$(BIN)/python -m infra.deployment.deploy $(TARGET) $(if $(CONFIG),--config '$(CONFIG)')
+
+destroy: setup ## Take it out again; photos and models stay (STACK= REGION= PROFILE= YES=1 WITH_DATA=1)
+	@$(BIN)/python -m infra.deployment.destroy $(TARGET) $(if $(WITH_DATA),--with-data)
 
 check: setup web ## Style, types and the template
 	@$(NPM) run --silent check

@@ -3,6 +3,7 @@
     links = true                  # models through CloudFront's signed links; the key pair is made for you
     access_key = true             # only who knows a key may begin a session; the key is made for you
     builder = "podman"            # docker, podman or buildah; otherwise the first that is installed
+    models = "~/weights"          # folder of model files at hand; the others are fetched while the image is built
 
     [parameters]                  # of template.yaml
     MaxWorkers = 8
@@ -40,6 +41,7 @@ class Configuration:
     links: bool = False
     access_key: bool = False
     builder: str | None = None
+    models: Path | None = None
     image: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,7 +61,14 @@ def read(path: Path, declared: Mapping[str, Mapping[str, Any]], *, required: boo
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadConfiguration(f"{path.name} is not TOML: {error}") from error
-    shapes = {"links": bool, "access_key": bool, "builder": str, "parameters": dict, "image": dict}
+    shapes = {
+        "links": bool,
+        "access_key": bool,
+        "builder": str,
+        "models": str,
+        "parameters": dict,
+        "image": dict,
+    }
     for name, value in found.items():
         if name not in shapes:
             raise BadConfiguration(f"{path.name}: {name!r} is unknown; there are {', '.join(shapes)}.")
@@ -68,11 +77,15 @@ def read(path: Path, declared: Mapping[str, Mapping[str, Any]], *, required: boo
     builder = found.get("builder")
     if builder is not None and builder not in BUILDERS:
         raise BadConfiguration(f"{path.name}: builder must be one of {', '.join(BUILDERS)}.")
+    models = (path.parent / Path(found["models"]).expanduser()).resolve() if "models" in found else None
+    if models is not None and not models.is_dir():
+        raise BadConfiguration(f"{path.name}: there is no folder {models}.")
     configuration = Configuration(
         parameters={name: _text(value) for name, value in found.get("parameters", {}).items()},
         links=found.get("links", False),
         access_key=found.get("access_key", False),
         builder=builder,
+        models=models,
         image={name: _text(value) for name, value in found.get("image", {}).items()},
     )
     for name, text in configuration.parameters.items():

@@ -109,7 +109,8 @@ def deploy(checkout: Checkout, given: argparse.Namespace) -> None:
     local = f"{ready.target.name}-worker:{ready.image_tag}"
     if ready.builder:
         say(f"Building the worker's image {local} …")
-        worker_image.build(ready.builder, checkout.root, local, ready.configuration.image)
+        wanted = ready.configuration
+        worker_image.build(ready.builder, checkout.root, local, wanted.image, wanted.models)
     parameters = ready.parameters | _keys(ready)
     there = ready.stack
     if there is None:

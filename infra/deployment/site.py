@@ -126,13 +126,13 @@ class _Upload:
         for name in hashed:
             self._send(name)
         changing = [name for name in (*under_their_names, INDEX) if not self._is_current(name)]
-        if changing:
-            self._tag(INDEX, {})  # should we be interrupted, the next run tells CloudFront
+        if changing and INDEX in self._there:
+            self._untag(INDEX)  # should we be interrupted, the next run tells CloudFront
         for name in changing:
             self._put(name)
         if self._tags(INDEX).get(_ANNOUNCED) != "yes":
             self._tell_cloudfront([*under_their_names, INDEX])
-            self._tag(INDEX, {_ANNOUNCED: "yes"})
+            self._tag(INDEX, _ANNOUNCED, "yes")
         for name in sorted(self._there - set(self._files)):
             self._let_go(name)
         return self._changes
@@ -141,7 +141,7 @@ class _Upload:
         if not self._is_current(name):
             self._put(name)
         elif _SUPERSEDED in self._tags(name):  # it was gone for a while
-            self._tag(name, {})
+            self._untag(name)
 
     def _is_current(self, name: str) -> bool:
         if name not in self._there:
@@ -174,7 +174,7 @@ class _Upload:
     def _let_go(self, name: str) -> None:
         since = self._tags(name).get(_SUPERSEDED)
         if since is None:
-            self._tag(name, {_SUPERSEDED: self._now.isoformat(timespec="seconds")})
+            self._tag(name, _SUPERSEDED, self._now.isoformat(timespec="seconds"))
             self._changes.marked.append(name)
         elif self._now - datetime.fromisoformat(since) > timedelta(days=KEPT_DAYS):
             self._s3.delete_object(Bucket=self._bucket, Key=name)
@@ -184,11 +184,12 @@ class _Upload:
         answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=name)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
-    def _tag(self, name: str, tags: Mapping[str, str]) -> None:
-        """Give an object exactly these tags, if it is there."""
-        if name in self._there:
-            wanted = [{"Key": key, "Value": value} for key, value in tags.items()]
-            self._s3.put_object_tagging(Bucket=self._bucket, Key=name, Tagging={"TagSet": wanted})
+    def _tag(self, name: str, key: str, value: str) -> None:
+        tags = {"TagSet": [{"Key": key, "Value": value}]}
+        self._s3.put_object_tagging(Bucket=self._bucket, Key=name, Tagging=tags)
+
+    def _untag(self, name: str) -> None:
+        self._s3.delete_object_tagging(Bucket=self._bucket, Key=name)
 
 
 def _names(s3: Any, bucket: str) -> Iterator[str]:

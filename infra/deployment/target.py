@@ -35,9 +35,15 @@ class Target:
 
         return boto3.Session(profile_name=self.profile, region_name=self.region)
 
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
+
     def client(self, service: str) -> Any:
-        """A boto3 client of ``service`` there."""
-        return self._session.client(service)
+        """The boto3 client of ``service`` there."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(service)
+        return self._clients[service]
 
     def __str__(self) -> str:
         return f"stack {self.name} in account {self.account}, region {self.region}, as {self.caller}"
@@ -86,6 +92,6 @@ def _check_region(session: Any) -> None:
         for region in session.get_available_regions("cloudformation", partition)
     ]
     if session.region_name not in known:
-        near = difflib.get_close_matches(session.region_name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        near = difflib.get_close_matches(session.region_name, known)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise BadConfiguration(f"AWS has no region {session.region_name!r}.{hint}")

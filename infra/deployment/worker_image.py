@@ -48,13 +48,19 @@ def is_there(target: Target, repository: str, image_tag: str) -> bool:
     return True
 
 
-def build(builder: str, root: Path, local: str, arguments: Mapping[str, str]) -> None:
+def build(
+    builder: str, root: Path, local: str, arguments: Mapping[str, str], models: Path | None = None
+) -> None:
     """Build the image and call it ``local`` on this machine.
+
+    ``models`` is a folder of model files at hand. The tag does not depend on it: the build takes only those that
+    have the published hash.
 
     Raises:
         BuildFailed: the builder did not end well.
     """
     given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+    given += ["--build-context", f"models={models}"] if models else []
     _run(
         [builder, "build", "--platform", PLATFORM, "--file", str(DOCKERFILE), *given, "--tag", local, "."],
         cwd=root,

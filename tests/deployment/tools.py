@@ -1,4 +1,4 @@
-"""Programs that a deployment starts, in their place: they write down how, and do in moto what they would in AWS.
+"""Programs that a deployment starts, in their place: they write down how, and do in moto what they do in AWS.
 
 python -m tests.deployment.tools NAME ARGUMENT…        as NAME: sam, docker, podman, buildah or make
 
@@ -9,6 +9,7 @@ calls that fail, such as ``docker push``.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -16,9 +17,6 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
-
-import boto3
-from botocore.exceptions import ClientError
 
 #: sam's own expression for one override in quotes (samcli.cli.types.CfnParameterOverridesType)
 OVERRIDE = re.compile(r'([A-Za-z0-9]+)="((?:\\.|[^"\\]+)*)"', re.DOTALL)
@@ -33,7 +31,7 @@ def main() -> None:
     if f"{name} {arguments[0]}" in os.environ.get("TOOLS_FAIL", "").split(","):
         sys.exit(f"{name}: {arguments[0]} was told to fail")
     if name == "sam":
-        sam(arguments)
+        sam_deploy(arguments)
     elif name == "make":
         shutil.copytree(os.environ["TOOLS_SITE"], Path("web/dist"), dirs_exist_ok=True)
     elif arguments[0] == "push":
@@ -42,6 +40,8 @@ def main() -> None:
 
 def push(remote: str) -> None:
     """An image of the asked tag; its manifest is as good as any."""
+    import boto3
+
     repository, _, tag = remote.partition("/")[2].rpartition(":")
     digest = "sha256:" + hashlib.sha256(remote.encode()).hexdigest()
     kind = "application/vnd.oci.image.manifest.v1+json"
@@ -49,36 +49,38 @@ def push(remote: str) -> None:
     boto3.client("ecr").put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
 
 
-def sam(arguments: list[str]) -> None:
-    """``sam deploy``: a stack with the outputs of the template, code in sam's own bucket."""
-    options = dict(zip(arguments, arguments[1:], strict=False))
+def sam_deploy(arguments: list[str]) -> None:
+    """A stack with the outputs of the template, and code in sam's own bucket."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    options = dict(itertools.pairwise(arguments))
     stack, region = options["--stack-name"], options["--region"]
-    overrides = arguments[arguments.index("--parameter-overrides") + 1 :]
     parameters = {}
-    for override in overrides:
+    for override in arguments[arguments.index("--parameter-overrides") + 1 :]:
         found = OVERRIDE.fullmatch(override)
         assert found, override
         parameters[found[1]] = found[2].replace('\\"', '"')
     cloudformation = boto3.client("cloudformation", region_name=region)
     code_bucket = make_sam_bucket(cloudformation, region)
     boto3.client("s3").put_object(Bucket=code_bucket, Key=f"{options['--s3-prefix']}/0123abcd", Body=b"code")
-    body = json.dumps(template(stack, region, parameters))
+    wanted = template(stack, region, parameters)
     try:
         there = cloudformation.get_template(StackName=stack)["TemplateBody"]
     except ClientError:
-        cloudformation.create_stack(StackName=stack, TemplateBody=body)
-        return
-    if json.loads(json.dumps(there)) == json.loads(body):
-        print(f"No changes to deploy. Stack {stack} is up to date")
-        return
-    cloudformation.update_stack(StackName=stack, TemplateBody=body)
-    # CloudFormation passes a new revision on to the service that refers to it; moto's does not.
-    boto3.client("ecs").update_service(
-        cluster=stack, service=f"{stack}-worker", taskDefinition=f"{stack}-worker"
-    )
+        cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(wanted))
+    else:
+        if json.loads(json.dumps(there)) == wanted:
+            print(f"No changes to deploy. Stack {stack} is up to date")
+            return
+        cloudformation.update_stack(StackName=stack, TemplateBody=json.dumps(wanted))
+    repository = wanted["Outputs"]["RepositoryUri"]["Value"]
+    make_service(f"{stack}-worker", stack, f"{repository}:{parameters['ImageTag'] or 'none'}")
 
 
 def make_sam_bucket(cloudformation: Any, region: str) -> str:
+    from botocore.exceptions import ClientError
+
     name = f"aws-sam-cli-managed-default-samclisourcebucket-{region}"
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}
     body = {"Resources": {"Bucket": bucket}, "Outputs": {"SourceBucket": {"Value": name}}}
@@ -91,11 +93,16 @@ def make_sam_bucket(cloudformation: Any, region: str) -> str:
 
 def template(stack: str, region: str, parameters: dict[str, str]) -> dict[str, Any]:
     """A stack with what a deployment looks at: names, policies and outputs as in template.yaml."""
-    place = f"{boto3.client('sts').get_caller_identity()['Account']}-{region}"
+    import boto3
+
+    account = boto3.client("sts").get_caller_identity()["Account"]
     kept = {"DeletionPolicy": "Retain"}
 
     def bucket(name: str, **more: Any) -> dict[str, Any]:
-        return {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": f"{stack}-{name}-{place}", **more}}
+        return {
+            "Type": "AWS::S3::Bucket",
+            "Properties": {"BucketName": f"{stack}-{name}-{account}-{region}", **more},
+        }
 
     versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
     table = {
@@ -104,9 +111,6 @@ def template(stack: str, region: str, parameters: dict[str, str]) -> dict[str, A
         "AttributeDefinitions": [{"AttributeName": "job_id", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "job_id", "KeyType": "HASH"}],
     }
-    image = (
-        f"{place.partition('-')[0]}.dkr.ecr.{region}.amazonaws.com/{stack}:{parameters['ImageTag'] or 'none'}"
-    )
     resources = {
         "UploadBucket": bucket("upload", **versioned) | kept,
         "ArtifactBucket": bucket("artifact") | kept,
@@ -115,14 +119,13 @@ def template(stack: str, region: str, parameters: dict[str, str]) -> dict[str, A
         "WorkerRepository": {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": stack}},
     }
     distribution = make_distribution(stack)
-    make_service(f"{stack}-worker", stack, image)
     outputs = {
         "SiteUrl": f"https://{distribution}.cloudfront.example/",
         "SiteBucketName": {"Ref": "SiteBucket"},
         "DistributionId": distribution,
         "RestUrl": f"https://rest.execute-api.{region}.amazonaws.com/live",
         "SocketUrl": f"wss://socket.execute-api.{region}.amazonaws.com/live",
-        "RepositoryUri": image.rpartition(":")[0],
+        "RepositoryUri": f"{account}.dkr.ecr.{region}.amazonaws.com/{stack}",
         "ClusterName": stack,
         "ServiceName": f"{stack}-worker",
     }
@@ -135,6 +138,8 @@ def template(stack: str, region: str, parameters: dict[str, str]) -> dict[str, A
 
 def make_service(name: str, cluster: str, image: str) -> None:
     """The workers' service; moto's CloudFormation does not pass a new task definition on to it."""
+    import boto3
+
     ecs, container = boto3.client("ecs"), {"name": "worker", "image": image, "memory": 1024}
     ecs.register_task_definition(family=name, containerDefinitions=[container])
     ecs.create_cluster(clusterName=cluster)
@@ -146,6 +151,8 @@ def make_service(name: str, cluster: str, image: str) -> None:
 
 def make_distribution(stack: str) -> str:
     """The stack's distribution, which moto's CloudFormation does not know how to make."""
+    import boto3
+
     cloudfront = boto3.client("cloudfront")
     for known in cloudfront.list_distributions()["DistributionList"].get("Items", []):
         if known["Comment"] == stack:

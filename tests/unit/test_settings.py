@@ -41,6 +41,7 @@ def test_what_has_a_default_needs_no_variable(tmp_path: Path) -> None:
         None,
         None,
     )
+    assert (empty.health_file, empty.agent_uri) == (None, None)
     assert not empty.open_sessions
 
 
@@ -68,6 +69,7 @@ def test_values_are_typed() -> None:
             "MAQUETTE_LEASE_SECONDS": "2.5",
             "MAQUETTE_THREADS": "3",
             "MAQUETTE_WEIGHTS": "/weights",
+            "MAQUETTE_HEALTH_FILE": "/tmp/alive",
             "MAQUETTE_OPEN_SESSIONS": "operator",
         }
     )
@@ -77,6 +79,7 @@ def test_values_are_typed() -> None:
         Path("/weights"),
         True,
     )
+    assert given.health_file == Path("/tmp/alive")
 
 
 @pytest.mark.parametrize("value", ["many", "-1", "0", "nan", "inf", "1e999"])

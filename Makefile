@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCALSTACK := build/localstack/.ready
+TOOLS  := build/tools
 SITE   := web/dist/index.html
 # Node.js comes with the virtual environment; scripts of packages look for it on the path.
 NPM    := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm --loglevel=error
@@ -15,7 +16,7 @@ DEMO_FLAGS := $(shell test -t 1 || echo --once)
 TARGET := $(if $(STACK),--stack '$(STACK)') $(if $(REGION),--region '$(REGION)') $(if $(PROFILE),--profile '$(PROFILE)') $(if $(YES),--yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo up test browser test-localstack lambda deploy destroy check format bench lock clean
+.PHONY: help setup web demo up test browser test-localstack template lambda deploy destroy check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,18 @@ $(LOCALSTACK): tests/localstack/requirements.txt
 	@echo "Setting up LocalStack in build/localstack: about 200 MB, half a minute."
 	@$(PYTHON) -m venv build/localstack
 	@build/localstack/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Neither tool asks anybody anything: SAM would report its use, checkov would fetch what its maker's customers have.
+template: setup $(TOOLS)/sam/.ready $(TOOLS)/checkov/.ready ## The template before cfn-lint, SAM and checkov
+	@$(BIN)/cfn-lint template.yaml
+	@SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint --region us-east-1 --template template.yaml
+	@$(TOOLS)/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
+
+$(TOOLS)/%/.ready: tests/tools/%.txt
+	@echo "Setting up $* in $(@D): about 300 MB, half a minute."
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 lambda: setup ## The bundle of the Lambda functions, in build/lambda

@@ -1,8 +1,8 @@
-"""The textured mesh as files that others open: OBJ with MTL and PNG, STL for printing, GLB for the web.
+"""The textured mesh as files that others open: OBJ with MTL and PNG, GLB, USDZ; STL, 3MF and PLY.
 
-Axes: a Field has x towards the viewer, y to the photo's right, z up. OBJ and GLB are y up and face +z; the STL
-is z up, as slicers have it, and its front faces -y, where they put theirs. All are right-handed, and so are
-the turns between them.
+Axes: a Field has x towards the viewer, y to the photo's right, z up. OBJ, GLB and USDZ are y up and face +z;
+STL, 3MF and PLY are z up, as slicers and scanners have it, and their front faces -y, where they put theirs.
+All are right-handed, and so are the turns between them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_container import glb
+from gpu_container import glb, ply, threemf, usdz
 from gpu_container.mesh import Mesh
 from gpu_container.photo import Frame
 from gpu_container.shading import vertex_normals
@@ -40,20 +40,28 @@ def write_input(frame: Frame, folder: Path) -> Path:
 
 
 def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -> list[Path]:
-    """OBJ with MTL and PNG, STL and GLB in ``folder``; the same mesh gives the same bytes.
+    """Every form of the model in ``folder``; the same mesh gives the same bytes.
 
     Raises:
         OSError: ``folder`` cannot be written to.
     """
     texture = _png(textured.texture)
-    normals = vertex_normals(textured.mesh.vertices, textured.mesh.faces)
+    mesh = textured.mesh
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    colors = corner_colors(textured)
+    printed = print_coordinates(mesh, print_height_mm)
     contents: dict[str, Callable[[], bytes]] = {
         artifacts.OBJ: lambda: _obj(textured, normals),
         artifacts.MTL: _mtl,
         artifacts.TEXTURE: lambda: texture,
-        artifacts.STL: lambda: _stl(textured.mesh, print_height_mm),
+        artifacts.STL: lambda: _stl(printed, mesh.faces),
+        artifacts.THREEMF: lambda: threemf.encode(printed, mesh.faces, colors),
+        artifacts.PLY: lambda: ply.encode(z_up(mesh.vertices), z_up(normals), mesh.faces, colors),
         artifacts.GLB: lambda: glb.encode(
             y_up(textured.vertices), y_up(normals[textured.source]), textured.uv, textured.faces, texture
+        ),
+        artifacts.USDZ: lambda: usdz.encode(
+            standing(printed), y_up(normals), mesh.faces, textured.uv, textured.faces, {"color.png": texture}
         ),
     }
     with ThreadPoolExecutor(len(contents)) as pool:
@@ -70,9 +78,28 @@ def y_up(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(vectors[:, [1, 2, 0]])
 
 
+def z_up(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Field coordinates ``(n, 3)`` to those of printers and scanners: x right, the front towards -y, z up."""
+    return np.ascontiguousarray(vectors[:, [1, 0, 2]] * np.array([1, -1, 1], np.float32))
+
+
+def standing(printed: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Print coordinates ``(n, 3)`` to those of a room: metres, y up from the floor, the front towards +z."""
+    return np.ascontiguousarray(printed[:, [0, 2, 1]] * np.array([1e-3, 1e-3, -1e-3], np.float32))
+
+
+def corner_colors(textured: TexturedMesh) -> NDArray[np.uint8]:
+    """sRGB ``(n, 3)`` of each of the mesh's vertices, read from the texture where the vertex lies in it."""
+    size = len(textured.texture)
+    column, row = np.clip(np.floor(textured.uv.T * size).astype(np.int64), 0, size - 1)
+    colors = np.zeros((len(textured.mesh.vertices), 3), np.uint8)
+    colors[textured.source] = textured.texture[row, column]  # of several places the last; all show the same
+    return colors
+
+
 def print_coordinates(mesh: Mesh, height_mm: float) -> NDArray[np.float32]:
     """Vertices ``(n, 3)`` in millimetres: z up from the bed, the front towards -y, centred on the bed."""
-    turned = mesh.vertices.astype(np.float64)[:, [1, 0, 2]] * (1, -1, 1)
+    turned = z_up(mesh.vertices).astype(np.float64)
     low, high = turned.min(axis=0), turned.max(axis=0)
     origin = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
     return np.asarray((turned - origin) * (height_mm / (high[2] - low[2])), np.float32)
@@ -116,9 +143,9 @@ def _mtl() -> bytes:
     ).encode()
 
 
-def _stl(mesh: Mesh, height_mm: float) -> bytes:
+def _stl(printed: NDArray[np.float32], faces: NDArray[np.int32]) -> bytes:
     """Binary STL. The format knows no unit: millimetres, which is what slicers take it for."""
-    corners = print_coordinates(mesh, height_mm)[mesh.faces]
+    corners = printed[faces]
     facets = np.zeros(len(corners), _FACET)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)

@@ -12,13 +12,16 @@ MTL = "mesh.mtl"
 TEXTURE = "mesh_texture.png"
 STL = "mesh.stl"
 GLB = "mesh.glb"
+USDZ = "mesh.usdz"
+THREEMF = "mesh.3mf"
+PLY = "mesh.ply"
 VIDEO = "render.mp4"
 POSTER = "poster.webp"
 #: written last: a folder with a manifest is whole
 MANIFEST = "manifest.json"
 
 #: artifacts of every job, whatever its options; the views of the orbit come on top
-FIXED = (INPUT, OBJ, MTL, TEXTURE, STL, GLB, VIDEO, POSTER, MANIFEST)
+FIXED = (INPUT, OBJ, MTL, TEXTURE, STL, GLB, USDZ, THREEMF, PLY, VIDEO, POSTER, MANIFEST)
 
 #: file name extension -> Content-Type (IANA registry; ``video/mp4`` for H.264 in MP4)
 CONTENT_TYPES: Mapping[str, str] = MappingProxyType(
@@ -30,6 +33,9 @@ CONTENT_TYPES: Mapping[str, str] = MappingProxyType(
         ".mtl": "model/mtl",
         ".stl": "model/stl",
         ".glb": "model/gltf-binary",
+        ".usdz": "model/vnd.usdz+zip",
+        ".3mf": "model/3mf",
+        ".ply": "application/octet-stream",  # nobody has registered a type for it
         ".json": "application/json",
     }
 )

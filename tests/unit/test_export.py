@@ -62,6 +62,7 @@ def gltf_document(path: Path) -> dict[str, Any]:
 
 def test_the_models_come_with_all_that_they_refer_to(folder: Path, textured: TexturedMesh) -> None:
     names = [artifacts.OBJ, artifacts.MTL, artifacts.TEXTURE, artifacts.STL, artifacts.GLB]
+    names += [artifacts.USDZ, artifacts.THREEMF, artifacts.PLY]
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert "mtllib mesh.mtl" in (folder / "mesh.obj").read_text()
     assert "map_Kd mesh_texture.png" in (folder / "mesh.mtl").read_text()
@@ -226,7 +227,7 @@ def test_the_manifest_admits_a_mesh_with_holes(textured: TexturedMesh) -> None:
 
 def test_every_artifact_has_a_type_and_pages_are_none_of_them() -> None:
     names = artifacts.expected_names(30)
-    assert len(names) == len(set(names)) == 39
+    assert len(names) == len(set(names)) == 42
     assert names[-1] == artifacts.MANIFEST
     assert all(artifacts.content_type(name) for name in names)
     with pytest.raises(KeyError):

@@ -13,9 +13,12 @@ import { save } from "../ui/save.js";
 const PURPOSES = new Map([
   ["mesh.glb", "The model, textured: browsers, Blender, game engines"],
   ["mesh.stl", "For the 3D printer, in millimetres"],
+  ["mesh.3mf", "For the 3D printer, in colour"],
+  ["mesh.usdz", "For iPhone and iPad: set it in your room"],
   ["mesh.obj", "The model for older programs"],
   ["mesh.mtl", "Belongs to the OBJ file"],
   ["mesh_texture.png", "What is painted on it"],
+  ["mesh.ply", "With a colour at every corner: MeshLab, CloudCompare"],
   ["render.mp4", "A turn around it, as a video"],
   ["poster.webp", "A portrait of it"],
   ["input.png", "The object as it was cut out"],

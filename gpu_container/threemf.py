@@ -1,0 +1,57 @@
+"""3MF, for printers and their slicers: millimetres, z up, a colour at every corner.
+
+Written by the format's own library (lib3mf). Slicers read colours at corners (``m:colorgroup``), hardly one
+reads a texture. Reference: 3MF Consortium, "3D Manufacturing Format Core Specification", "Materials and
+Properties Extension".
+"""
+
+from __future__ import annotations
+
+import uuid
+from importlib.metadata import version
+
+import lib3mf
+import numpy as np
+from numpy.typing import NDArray
+
+#: the library, loaded before there is any thread that might load another one meanwhile
+_WRAPPER = lib3mf.get_wrapper()
+#: name space of the package's identities: made from the model itself, so that they are the same every time
+_NAMESPACE = uuid.UUID("6d61715e-7565-5474-8e65-000000000002")
+
+
+def encode(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDArray[np.uint8]) -> bytes:
+    """The bytes of a ``.3mf``; the same model gives the same bytes.
+
+    Args:
+        positions: ``(n, 3)`` millimetres, z up from the bed.
+        faces: ``(m, 3)``, counter-clockwise seen from outside.
+        colors: ``(n, 3)`` sRGB.
+    """
+    model = _WRAPPER.CreateModel()
+    model.SetUnit(lib3mf.ModelUnit.MilliMeter)
+    metadata = model.GetMetaDataGroup()
+    metadata.AddMetaData("", "Application", f"Maquette {version('maquette')}", "xs:string", True)
+
+    mesh = model.AddMeshObject()
+    mesh.SetName("model")
+    mesh.SetGeometry(
+        [lib3mf.Position(tuple(place)) for place in positions.tolist()],
+        [lib3mf.Triangle(tuple(face)) for face in faces.tolist()],
+    )
+    group = model.AddColorGroup()
+    palette, at = np.unique(colors, axis=0, return_inverse=True)
+    numbers = np.array(
+        [group.AddColor(_WRAPPER.RGBAToColor(*color, 255)) for color in palette.tolist()], np.uint32
+    )
+    resource, corners = group.GetResourceID(), numbers[at.reshape(-1)][faces]
+    mesh.SetAllTriangleProperties(
+        [lib3mf.TriangleProperties(resource, tuple(each)) for each in corners.tolist()]
+    )
+    mesh.SetObjectLevelProperty(resource, int(corners[0, 0]))
+    item = model.AddBuildItem(mesh, _WRAPPER.GetIdentityTransform())
+
+    identity = uuid.uuid5(_NAMESPACE, positions.tobytes().hex() + faces.tobytes().hex())
+    for owner, name in ((model.SetBuildUUID, "build"), (mesh.SetUUID, "mesh"), (item.SetUUID, "item")):
+        owner(str(uuid.uuid5(identity, name)))
+    return bytes(model.QueryWriter("3mf").WriteToBuffer())

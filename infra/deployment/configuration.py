@@ -3,7 +3,7 @@
     links = true                  # models through CloudFront's signed links; the key pair is made for you
     access_key = true             # only who knows a key may begin a session; the key is made for you
     builder = "podman"            # docker, podman or buildah; otherwise the first that is installed
-    models = "~/weights"          # folder of model files at hand; the others are fetched while the image is built
+    models = "~/weights"          # folder of model files at hand; others are fetched while the image is built
 
     [parameters]                  # of template.yaml
     MaxWorkers = 8

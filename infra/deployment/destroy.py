@@ -138,17 +138,16 @@ def empty(where: Target, bucket: str, prefix: str = "") -> int:
         DeploymentError: S3 keeps some.
     """
     s3, count = where.client("s3"), 0
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+    while True:  # always the first page: what a second one follows on would be gone
+        page = s3.list_object_versions(Bucket=bucket, Prefix=prefix)
         found = page.get("Versions", []) + page.get("DeleteMarkers", [])
+        if not found:
+            return count
         wanted = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
-        if wanted:
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": wanted, "Quiet": True})
-            for error in answer.get("Errors", []):
-                raise DeploymentError(
-                    f"S3 keeps {error['Key']} in {bucket}: {error.get('Message', error['Code'])}"
-                )
-            count += len(wanted)
-    return count
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": wanted, "Quiet": True})
+        for error in answer.get("Errors", []):
+            raise DeploymentError(f"S3 keeps {error['Key']} in {bucket}: {error.get('Message', error['Code'])}")
+        count += len(wanted)
 
 
 def _remove_code(where: Target) -> int:

@@ -53,8 +53,8 @@ def build(
 ) -> None:
     """Build the image and call it ``local`` on this machine.
 
-    ``models`` is a folder of model files at hand. The tag does not depend on it: the build takes only those that
-    have the published hash.
+    ``models`` is a folder of model files at hand. The tag does not depend on it: the build takes only those
+    that have the published hash.
 
     Raises:
         BuildFailed: the builder did not end well.

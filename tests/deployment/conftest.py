@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import boto3
 import pytest
 
 from infra.deployment import deploy, destroy
+from infra.deployment.configuration import declared_parameters
 from infra.deployment.deploy import Checkout
 from infra.local.endpoint import Endpoint
 from infra.local.moto import MotoServer
@@ -65,6 +67,12 @@ class Bench:
         return [one["Invalidation"]["InvalidationBatch"]["Paths"]["Items"] for one in found]
 
 
+@cache
+def declared() -> dict[str, Any]:
+    """The parameters of the real template."""
+    return declared_parameters(ROOT / "template.yaml")
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[MotoServer]:
     with MotoServer() as server:
@@ -88,7 +96,7 @@ def account(aws: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def bench(account: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     root, tools, site = tmp_path / "checkout", tmp_path / "tools", tmp_path / "built"
     (root / "gpu_container").mkdir(parents=True)
-    shutil.copy(ROOT / "template.yaml", root)
+    (root / "template.yaml").write_text(json.dumps({"Parameters": declared()}))
     (root / "gpu_container" / "Dockerfile").write_text("FROM scratch\nCOPY gpu_container /app/gpu_container\n")
     (root / "gpu_container" / "worker.py").write_text("print('work')\n")
     tools.mkdir()

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from infra.deployment import deploy
 from infra.errors import BuildFailed, NotConfirmed, StackFailed
-from tests.deployment.conftest import ROOT, STACK, Bench, build_site
+from tests.deployment.conftest import ROOT, STACK, Bench, build_site, declared
 from tests.deployment.tools import OVERRIDE
 
 REPOSITORY = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{STACK}"
@@ -64,12 +64,11 @@ def test_sam_is_told_everything_and_asks_nothing(bench: Bench) -> None:
         assert flag in arguments
     assert "--guided" not in arguments
     told = given(bench.calls("sam")[-1])
-    declared = deploy.configuration.declared_parameters(ROOT / "template.yaml")
-    assert set(told) == set(declared), "what is not said would stay as a former deployment left it"
+    assert set(told) == set(declared()), "what is not said would stay as a former deployment left it"
     assert (told["Name"], told["MaxWorkers"], told["AlarmEmail"], told["SubnetIds"]) == (
         *(STACK, "8", "me@example.org", "a,b"),
     )
-    assert told["Network"] == declared["Network"]["Default"]
+    assert told["Network"] == declared()["Network"]["Default"]
 
 
 def test_a_second_run_changes_nothing_and_says_so(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:

@@ -98,13 +98,12 @@ def template(stack: str, region: str, parameters: dict[str, str]) -> dict[str, A
     account = boto3.client("sts").get_caller_identity()["Account"]
     kept = {"DeletionPolicy": "Retain"}
 
-    def bucket(name: str, **more: Any) -> dict[str, Any]:
+    def bucket(name: str) -> dict[str, Any]:
         return {
             "Type": "AWS::S3::Bucket",
-            "Properties": {"BucketName": f"{stack}-{name}-{account}-{region}", **more},
+            "Properties": {"BucketName": f"{stack}-{name}-{account}-{region}"},
         }
 
-    versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
     table = {
         "TableName": f"{stack}-jobs",
         "BillingMode": "PAY_PER_REQUEST",
@@ -112,9 +111,9 @@ def template(stack: str, region: str, parameters: dict[str, str]) -> dict[str, A
         "KeySchema": [{"AttributeName": "job_id", "KeyType": "HASH"}],
     }
     resources = {
-        "UploadBucket": bucket("upload", **versioned) | kept,
+        "UploadBucket": bucket("upload") | kept,
         "ArtifactBucket": bucket("artifact") | kept,
-        "SiteBucket": bucket("site", **versioned),
+        "SiteBucket": bucket("site"),
         "JobsTable": {"Type": "AWS::DynamoDB::Table", "Properties": table} | kept,
         "WorkerRepository": {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": stack}},
     }

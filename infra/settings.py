@@ -24,6 +24,8 @@ MAQUETTE_LEASE_SECONDS          worker: how long a silent worker keeps its job (
 MAQUETTE_JOB_DEADLINE_SECONDS   worker: longest run of one attempt (900)
 MAQUETTE_THREADS                worker: CPU threads; unset: all cores
 MAQUETTE_HEALTH_FILE            worker: where it leaves signs of life; unset: nowhere
+MAQUETTE_DEPLOYMENT             name of this deployment, ``service`` of its logs and metrics (maquette)
+MAQUETTE_LOG                    ``json``: lines and metrics for CloudWatch; ``text`` (default): for a person
 ECS_AGENT_URI                   worker: ECS sets it, and then the worker asks for scale-in protection
 ==============================  ==========================================================================
 """
@@ -35,6 +37,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from infra.errors import BadConfiguration
 from infra.weights import default_directory, default_matte_model
@@ -109,6 +112,17 @@ class Settings:
     @property
     def site_origin(self) -> str | None:
         return self.environment.get("MAQUETTE_SITE_ORIGIN") or None
+
+    @property
+    def deployment(self) -> str:
+        return self.environment.get("MAQUETTE_DEPLOYMENT") or "maquette"
+
+    @property
+    def log_form(self) -> Literal["json", "text"]:
+        value = self.environment.get("MAQUETTE_LOG") or "text"
+        if value not in ("json", "text"):
+            raise BadConfiguration(f"MAQUETTE_LOG must be 'json' or 'text', not {value!r}.")
+        return "json" if value == "json" else "text"
 
     @property
     def weights(self) -> Path | None:

@@ -99,6 +99,17 @@ def test_sessions_are_open_to_the_operator_or_to_nobody() -> None:
         _ = Settings({"MAQUETTE_OPEN_SESSIONS": "yes"}).open_sessions
 
 
+def test_a_deployment_has_a_name_and_logs_text_unless_told_otherwise() -> None:
+    assert (Settings({}).deployment, Settings({}).log_form) == ("maquette", "text")
+    unset = Settings({"MAQUETTE_DEPLOYMENT": "", "MAQUETTE_LOG": ""})
+    assert (unset.deployment, unset.log_form) == ("maquette", "text")
+    given = Settings({"MAQUETTE_DEPLOYMENT": "studio", "MAQUETTE_LOG": "json"})
+    assert (given.deployment, given.log_form) == ("studio", "json")
+    assert Settings({"MAQUETTE_LOG": "text"}).log_form == "text"
+    with pytest.raises(BadConfiguration, match="MAQUETTE_LOG"):
+        _ = Settings({"MAQUETTE_LOG": "xml"}).log_form
+
+
 def test_the_table_in_the_docstring_lists_every_variable() -> None:
     source = Path(module.__file__).read_text("utf-8")
     documented, code = source.split('"""', 2)[1:]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
+from graphlib import CycleError
 from importlib import import_module
 from typing import Any
 
@@ -13,9 +11,8 @@ import pytest
 
 from functions.app import app
 from infra.job import MAX_ATTEMPTS, RETENTION_SECONDS
-from infra.local.template import TEMPLATE, Resolver, load
-
-Resources = dict[str, dict[str, Any]]
+from infra.local.template import Resolver
+from tests.template import Resources, actions, held, names_in, of_type, order_of_creation, statements, template
 
 PHOTO_REMOVALS = ("s3:DeleteObject", "s3:DeleteObjectVersion")
 #: the one given, else that of a domain of one's own, else that of the distribution
@@ -36,59 +33,7 @@ SITE_ORIGIN = {
 
 @pytest.fixture(scope="module")
 def resources() -> Resources:
-    return dict(load(TEMPLATE, region="eu-central-1")["Resources"])
-
-
-def of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
-    """Properties of every resource of a type; there is at least one."""
-    found = {name: thing["Properties"] for name, thing in resources.items() if thing["Type"] == kind}
-    assert found, f"the template has no {kind}"
-    return found
-
-
-def names_in(value: Any) -> Iterator[str]:
-    """Logical ids, and other names, that a value refers to."""
-    if isinstance(value, list):
-        for item in value:
-            yield from names_in(item)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "Ref":
-                yield item
-            elif key == "Fn::GetAtt":
-                yield item[0] if isinstance(item, list) else item.split(".")[0]
-            elif key == "Fn::Sub":
-                text = item if isinstance(item, str) else item[0]
-                yield from (found.split(".")[0] for found in re.findall(r"\$\{([^!}]+)\}", text))
-                yield from names_in(item)
-            else:
-                yield from names_in(item)
-
-
-def order_of_creation(resources: Resources) -> list[str]:
-    graph = {}
-    for name, thing in resources.items():
-        waits_for = thing.get("DependsOn", [])
-        waits_for = [waits_for] if isinstance(waits_for, str) else waits_for
-        graph[name] = {*waits_for, *names_in(thing.get("Properties", {}))} & set(resources)
-    return list(TopologicalSorter(graph).static_order())
-
-
-def statements(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, role in of_type(resources, "AWS::IAM::Role").items():
-        for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield name, held(statement)
-
-
-def held(statement: dict[str, Any]) -> dict[str, Any]:
-    """A statement that stands under a condition, as if it held."""
-    return dict(statement["Fn::If"][1]) if "Fn::If" in statement else statement
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    action = statement["Action"]
-    return [action] if isinstance(action, str) else action
+    return dict(template()["Resources"])
 
 
 def test_every_handler_can_be_imported_and_called(resources: Resources) -> None:
@@ -307,11 +252,11 @@ def test_rest_may_do_exactly_what_its_routes_need(resources: Resources) -> None:
 
 def test_the_secret_with_the_access_key_can_be_read_only_where_there_is_one(resources: Resources) -> None:
     role = resources["ApiFunctionRole"]["Properties"]
-    template = load(TEMPLATE, region="eu-central-1")
+    whole = template()
 
     def policy(arn: str) -> list[dict[str, Any]]:
         resolver = Resolver(
-            template,
+            whole,
             pseudo={"AWS::Partition": "aws"},
             parameters={"AccessKeySecretArn": arn},
             reference=str,

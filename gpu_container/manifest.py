@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_container import topology
+from gpu_container import printing, topology
 from gpu_container.export import print_coordinates
 from gpu_container.mesh import Mesh
 from infra import artifacts
@@ -93,6 +93,7 @@ def mesh_facts(mesh: Mesh, print_height_mm: float) -> dict[str, Any]:
         "faces": len(mesh.faces),
         "vertices": len(mesh.vertices),
         "watertight": watertight,
+        "manifold": topology.is_manifold(mesh.vertices, mesh.faces),
         "bodies": bodies,
         "euler": euler,
         # holes through it, as a cup's handle makes one; only closed bodies have a genus
@@ -100,11 +101,7 @@ def mesh_facts(mesh: Mesh, print_height_mm: float) -> dict[str, Any]:
         "volume": round(volume, 6),
         "area": round(_area(mesh), 6),
         "bounds": [[round(float(value), 6) for value in corner] for corner in (low, high)],
-        "print": {
-            "height_mm": print_height_mm,
-            "size_mm": [round(float(side), 3) for side in np.ptp(printed, axis=0)],
-            "volume_cm3": round(volume * scale**3 / 1000, 4),
-        },
+        "print": printing.facts(printed, mesh.faces, volume * scale**3),
     }
 
 

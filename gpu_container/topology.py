@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import manifold3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -18,6 +19,12 @@ def is_watertight(faces: Faces) -> bool:
     forth.sort()
     back.sort()
     return bool(np.array_equal(forth, back) and (forth[1:] != forth[:-1]).all())
+
+
+def is_manifold(vertices: NDArray[np.float32], faces: Faces) -> bool:
+    """Whether manifold3d, on which many slicers and CAD programs stand, takes the mesh as a solid."""
+    mesh = manifold3d.Mesh(vertices.astype(np.float32), faces.astype(np.uint32))
+    return bool(manifold3d.Manifold(mesh).status() == manifold3d.Error.NoError)
 
 
 def vertex_bodies(faces: Faces, vertices: int) -> tuple[int, NDArray[np.int32]]:

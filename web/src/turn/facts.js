@@ -24,6 +24,8 @@ export function createFacts(manifest, files) {
   const rows = [
     ["Size in print", dimensions(mesh.print?.size_mm), "wide, deep, high"],
     ["Volume", mesh.print?.volume_cm3 == null ? null : `${mesh.print.volume_cm3.toFixed(1)} cm³`],
+    ["Thinnest wall", length(mesh.print?.thinnest_wall_mm), "an estimate, at that size"],
+    ["Overhang", share(mesh.print?.overhang_share), "of the surface; it may need support in print"],
     ["Faces", count(mesh.faces)],
     ["Vertices", count(mesh.vertices)],
     ["Watertight", mesh.watertight === undefined ? null : mesh.watertight ? "Yes" : "No"],
@@ -60,6 +62,22 @@ export function createFacts(manifest, files) {
 export function dimensions(millimetres) {
   if (!millimetres) return null;
   return `${millimetres.map((side) => (side < 9.95 ? side.toFixed(1) : side.toFixed(0))).join("\u202f×\u202f")}\u00a0mm`;
+}
+
+/**
+ * @param {number | null | undefined} millimetres
+ * @returns {string | null} "1.2 mm"
+ */
+function length(millimetres) {
+  return millimetres == null ? null : `${millimetres.toFixed(millimetres < 9.95 ? 1 : 0)}\u00a0mm`;
+}
+
+/**
+ * @param {number | undefined} value 0..1
+ * @returns {string | null} "12 %"
+ */
+function share(value) {
+  return value === undefined ? null : `${Math.round(value * 100)}\u00a0%`;
 }
 
 /**

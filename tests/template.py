@@ -13,6 +13,8 @@ from infra.local.template import TEMPLATE, Resolver, load
 
 Resources = dict[str, dict[str, Any]]
 
+REGION = "eu-central-1"
+
 
 def template() -> dict[str, Any]:
     """The whole template; the caller may change it."""
@@ -21,7 +23,7 @@ def template() -> dict[str, Any]:
 
 @cache
 def _template() -> dict[str, Any]:
-    return load(TEMPLATE, region="eu-central-1")
+    return load(TEMPLATE, region=REGION)
 
 
 def of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:

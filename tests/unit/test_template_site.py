@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from infra.local.site import security_headers
-from infra.local.template import TEMPLATE, Resolver, load
+from infra.local.template import Resolver
+from tests.template import REGION, template
 
-REGION, ACCOUNT = "eu-central-1", "000000000000"
+ACCOUNT = "000000000000"
 SOCKET = f"wss://*.execute-api.{REGION}.amazonaws.com"
 REST = f"https://*.execute-api.{REGION}.amazonaws.com"
 PHOTOS = f"https://maquette-upload-{ACCOUNT}-{REGION}.s3.{REGION}.amazonaws.com"
@@ -20,9 +21,9 @@ Properties = dict[str, Any]
 
 def resolved(logical_id: str, **parameters: str) -> Properties:
     """A resource's properties, as CloudFormation would see them with these parameters."""
-    template = load(TEMPLATE, region=REGION)
+    whole = template()
     resolver = Resolver(
-        template,
+        whole,
         pseudo={
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT,
@@ -33,7 +34,7 @@ def resolved(logical_id: str, **parameters: str) -> Properties:
         reference=str,
         attribute=lambda name, attribute: f"{name}.{attribute}",
     )
-    return dict(resolver.resolve(template["Resources"][logical_id]["Properties"]))
+    return dict(resolver.resolve(whole["Resources"][logical_id]["Properties"]))
 
 
 def directives(policy: str) -> dict[str, list[str]]:

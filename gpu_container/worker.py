@@ -19,10 +19,11 @@ import time
 import uuid
 from typing import NoReturn
 
+from gpu_container import memory
 from gpu_container.health import Heartbeat
 from gpu_container.protection import Protection
 from gpu_container.readiness import ready_pipeline
-from infra import storage
+from infra import storage, telemetry
 from infra.attempt import Abandoned, Attempt, Pipeline, Published
 from infra.errors import (
     BadInput,
@@ -108,8 +109,10 @@ class Worker:
             return
         job = self._claim(message)
         if job is not None:
-            log.info("job %s claimed, attempt %d", job.job_id, job.attempt)
-            self._run(job, message)
+            with telemetry.about(job_id=job.job_id, attempt=job.attempt):
+                log.info("claimed")
+                self._run(job, message)
+                _measure_memory()
 
     @property
     def _hidden_seconds(self) -> float:
@@ -133,6 +136,8 @@ class Worker:
             return None
         job = claim.job
         if claim.granted:
+            if job.attempt == 1:  # later ones have waited for other things: a lease to end, a pause to be over
+                telemetry.seconds("QueueSeconds", max(self._table.clock() - job.created_at, 0.0))
             return job
         if job.status == "running" and job.lease_until is not None:
             # Someone else works on it. Should they die, this message is there when their lease ends.
@@ -144,6 +149,7 @@ class Worker:
     def _run(self, job: Job, message: Message) -> None:
         attempt = Attempt(job, self._pipeline, self._table, self._bucket)
         canceled = False
+        memory.reset_peaks()
         attempt.start()
         try:
             self._hold(job, message, attempt)
@@ -155,14 +161,9 @@ class Worker:
             canceled = True
         except Abandoned:
             return  # whoever gave it up has seen to the job
-        except MaquetteError as error:
-            self._break_off(job, message, error)
-        except Exception:
-            log.exception("job %s broke, attempt %d", job.job_id, job.attempt)
-            defect = InternalError(
-                "Something went wrong that should not have; the trace is in the worker's log."
-            )
-            self._break_off(job, message, defect)
+        except Exception as error:  # noqa: BLE001  it is logged where it is judged
+            with telemetry.about(stage=attempt.stage):
+                self._break_off(job, message, error)
         finally:
             ended = attempt.abandon(0.0 if self._stopping else PATIENCE_SECONDS)
             if canceled:
@@ -194,41 +195,58 @@ class Worker:
             except Exception as error:
                 if now > lease_until:
                     raise StaleAttempt(f"The lease on job {job.job_id} could not be renewed.") from error
-                log.exception("a heartbeat for job %s failed", job.job_id)
+                log.exception("the lease was not renewed; there is time to try again")
 
     def _succeed(self, job: Job, message: Message, published: Published) -> None:
         self._table.succeed(
             job, manifest_key=published.manifest_key, engine=published.engine, timings=published.timings
         )
         self._queue.delete(message)  # only now: a worker that dies before this leaves a message behind
-        log.info("job %s succeeded, attempt %d", job.job_id, job.attempt)
+        log.info("succeeded")
+        for stage, seconds in published.timings.items():
+            telemetry.seconds("StageSeconds", seconds, stage=stage)
 
     def _remove_results(self, job: Job) -> None:
         """What was published of a canceled job: its owner may have deleted it before the last files came."""
         try:
             storage.delete_artifacts(self._bucket, job.job_id)
         except Exception:
-            log.exception("files of job %s are left for the bucket's lifecycle rule", job.job_id)
+            log.exception("files of the canceled job are left for the bucket's lifecycle rule")
 
     def _release(self, job: Job, message: Message) -> None:
         """Hand the job back in good order: queued, with a fresh message, whose receptions count from zero."""
         self._table.release(job)
         self._queue.send(job.job_id)
         self._queue.delete(message)
-        log.info("job %s released, attempt %d", job.job_id, job.attempt)
+        log.info("released: told to go")
 
-    def _break_off(self, job: Job, message: Message, error: MaquetteError) -> None:
+    def _break_off(self, job: Job, message: Message, error: Exception) -> None:
         """An attempt ended in an error: the job too if that is final or it was the last one, else it waits."""
-        log.warning("job %s, attempt %d: %s: %s", job.job_id, job.attempt, error.code, error.message)
+        if isinstance(error, MaquetteError):
+            verdict = error
+            log.warning("%s: %s", error.code, error.message)
+        else:
+            verdict = InternalError(
+                "Something went wrong that should not have; the trace is in the worker's log."
+            )
+            log.error("an error that nobody expected", exc_info=error)
         try:
-            if error.permanent or job.attempt >= job.attempt_limit:
-                self._table.fail(job, error)
+            if verdict.permanent or job.attempt >= job.attempt_limit:
+                self._table.fail(job, verdict)
                 self._queue.delete(message)
             else:
-                self._table.retry(job, error)
+                self._table.retry(job, verdict)
+                telemetry.count("AttemptsBroken")
                 self._queue.hide(message, BACKOFF_SECONDS * 2 ** (job.attempt - 1))
         except (StaleAttempt, JobCanceled) as lost:
             log.warning("%s", lost.message)
+
+
+def _measure_memory() -> None:
+    telemetry.megabytes("PeakMemory", memory.peak())
+    on_device = memory.device_peak()
+    if on_device is not None:
+        telemetry.megabytes("PeakDeviceMemory", on_device)
 
 
 def serve(pipeline: Pipeline) -> NoReturn:
@@ -262,10 +280,10 @@ def main() -> NoReturn:
     # The first process of a container hears only signals that it has a handler for. There is no job yet: go.
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: sys.exit(0))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found each credential
+    given = settings()
+    telemetry.start(given)
     try:
-        pipeline = ready_pipeline(settings())
+        pipeline = ready_pipeline(given)
     except SystemExit:
         log.info("told to go before there was a job")
         _end_process(0)

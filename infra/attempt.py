@@ -6,6 +6,7 @@ pipeline does is none of this module's business.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import shutil
 import tempfile
@@ -13,11 +14,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from infra import storage
+from infra import storage, telemetry
 from infra.errors import InternalError, JobCanceled, StaleAttempt
 from infra.job import Job
 from infra.jobs import JobTable
@@ -83,14 +85,16 @@ class Attempt(threading.Thread):
         self._pipeline = pipeline
         self._table = table
         self._bucket = artifact_bucket
-        self._stage = ""
+        self._context = contextvars.copy_context()  # what is logged in the thread tells of the same job
+        self._telling = ExitStack()
+        self.stage: str | None = None
         self._progress = job.progress
         self._reported_at = 0.0
 
     def run(self) -> None:
         """The thread's body."""
         try:
-            self._published = self._work(self._folder)
+            self._published = self._context.run(self._work, self._folder)
         except BaseException as error:  # noqa: BLE001  outcome() raises it again
             self._error = error
         finally:
@@ -117,14 +121,15 @@ class Attempt(threading.Thread):
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _work(self, folder: Path) -> Published:
-        self._report("decode", 0.0)
-        photo = storage.read_photo(self.job.source)
-        options = Options.parse(self.job.options)
-        result = self._pipeline(photo, self.job.source.filename, options, folder, self._report)
-        started = time.perf_counter()
-        manifest_key = self._publish(result)
-        timings = {**result.timings, "upload": round(time.perf_counter() - started, 3)}
-        return Published(manifest_key, result.engine, timings)
+        with self._telling:
+            self._report("decode", 0.0)
+            photo = storage.read_photo(self.job.source)
+            options = Options.parse(self.job.options)
+            result = self._pipeline(photo, self.job.source.filename, options, folder, self._report)
+            started = time.perf_counter()
+            manifest_key = self._publish(result)
+            timings = {**result.timings, "upload": round(time.perf_counter() - started, 3)}
+            return Published(manifest_key, result.engine, timings)
 
     def _publish(self, result: PipelineResult) -> str:
         """Every file under this attempt's own prefix; the manifest last, so a folder with one is whole."""
@@ -144,9 +149,12 @@ class Attempt(threading.Thread):
         if self._abandoned.is_set():
             raise Abandoned
         now = time.monotonic()
-        if stage == self._stage and now - self._reported_at < REPORT_SECONDS:
+        if stage == self.stage and now - self._reported_at < REPORT_SECONDS:
             return
-        self._stage, self._reported_at = stage, now
+        if stage != self.stage:
+            self._telling.close()
+            self._telling.enter_context(telemetry.about(stage=stage))
+        self.stage, self._reported_at = stage, now
         # An attempt that follows another starts below where that one stood, but progress never falls.
         self._progress = max(self._progress, overall_progress(stage, fraction))
         try:
@@ -155,4 +163,4 @@ class Attempt(threading.Thread):
             raise
         except Exception:
             # News, not truth: an attempt is not broken off because one of these did not get through.
-            log.exception("progress of job %s was not written", self.job.job_id)
+            log.exception("progress was not written")

@@ -15,9 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra import telemetry
 from infra.attempt import Pipeline, Progress
 from infra.errors import CorruptImage, OutOfMemory
 from infra.options import Options
+from infra.settings import settings
+
+log = logging.getLogger("gpu_container.stand_in")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,16 @@ def slow(photo: bytes, filename: str, options: Options, folder: Path, progress: 
     return quick(photo, filename, options, folder, progress)
 
 
+def talkative(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Says something in every stage."""
+
+    def told(stage: str, fraction: float) -> None:
+        progress(stage, fraction)
+        log.info("working on it")
+
+    return quick(photo, filename, options, folder, told)
+
+
 def silent(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
     """As if inside compiled code: it reports nothing and hears nothing for a long time."""
     progress("reconstruct", 0.0)
@@ -81,14 +95,15 @@ def defective(photo: bytes, filename: str, options: Options, folder: Path, progr
 
 
 PIPELINES: dict[str, Callable[..., Result]] = {
-    pipeline.__name__: pipeline for pipeline in (quick, slow, silent, deadly, damaged, cramped, defective)
+    pipeline.__name__: pipeline
+    for pipeline in (quick, slow, talkative, silent, deadly, damaged, cramped, defective)
 }
 
 
 def main() -> None:
     from gpu_container.worker import serve
 
-    logging.basicConfig(level=logging.INFO)
+    telemetry.start(settings())
     pipeline: Pipeline = PIPELINES[sys.argv[1]]
     serve(pipeline)
 

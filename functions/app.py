@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from chalice.app import Chalice, Response
 
-from functions import api, fanout, ingest, sockets, sweep
+from functions import api, fanout, ingest, invocation, sockets, sweep
+from infra import telemetry
 from infra.errors import InternalError, MaquetteError
 from infra.settings import settings
 
 log = logging.getLogger(__name__)
-for _package in ("functions", "infra"):
-    logging.getLogger(_package).setLevel(logging.INFO)
 
 app = Chalice(app_name="maquette", configure_logs=False)
 
@@ -109,6 +109,13 @@ def create_share(job_id: str) -> Response:
     return _answer(api.create_share, job_id)
 
 
+@app.middleware("all")
+def keep_a_log(event: Any, get_response: Callable[[Any], Any]) -> Any:
+    """Before all else, around all else: the log knows of which invocation it speaks."""
+    _start_log()
+    return invocation.logged(event, get_response)
+
+
 @app.middleware("http")
 def say_errors_our_way(event: Any, get_response: Callable[[Any], Response]) -> Response:
     """Chalice's own refusals (405, 415 …) in the form of ours."""
@@ -118,6 +125,11 @@ def say_errors_our_way(event: Any, get_response: Callable[[Any], Response]) -> R
         error = {"code": code.strip("_"), "message": response.body.get("Message", "")}
         return _response(response.status_code, {"error": error}, response.headers)
     return response
+
+
+@lru_cache(maxsize=1)
+def _start_log() -> None:
+    telemetry.start(settings())
 
 
 def _answer(function: Callable[..., api.Answer], *parameters: str) -> Response:

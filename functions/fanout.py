@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from infra import telemetry
 from infra.clients import client
 from infra.connections import ConnectionTable, Sockets, job_topic, owner_topic
 from infra.dynamodb import from_dynamodb
 from infra.errors import MachineError
 from infra.job import Job
 from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 log = logging.getLogger(__name__)
 
@@ -28,25 +34,46 @@ def spread(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     Returns Lambda's partial batch answer. A stream is read in order: from the first failed record on,
     everything is delivered again.
     """
-    for record in event["Records"]:
+    # Not at the top: this import takes as long as that of all the rest, and no other function needs it.
+    from functions.in_order import InOrderProcessor
+
+    processor = InOrderProcessor()
+    with processor(records=event["Records"], handler=partial(_spread_one, settings=settings)):
+        processor.process()
+    return dict(processor.response())
+
+
+def _spread_one(record: DynamoDBRecord, settings: Settings) -> None:
+    with telemetry.about():
         try:
-            _spread_one(record["dynamodb"], settings)
+            _tell(record.raw_event["dynamodb"], settings)
         except Exception:
             log.exception("a change of a job could not be announced")
-            return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
-    return {"batchItemFailures": []}
+            raise
 
 
-def _spread_one(change: Mapping[str, Any], settings: Settings) -> None:
+def _tell(change: Mapping[str, Any], settings: Settings) -> None:
     if "NewImage" not in change:
         return
     job = Job.from_item(from_dynamodb(change["NewImage"]))
+    telemetry.note(job_id=job.job_id, attempt=job.attempt, stage=job.stage)
     before = Job.from_item(from_dynamodb(change["OldImage"])) if "OldImage" in change else None
     if before is not None and _news(before) == _news(job):
         return
     push(job, settings)
     if job.terminal and not (before and before.terminal):
         _announce(job, settings.event_bus)
+        _measure(job)  # last: a record that fails before this is delivered, and would be counted, again
+
+
+def _measure(job: Job) -> None:
+    """The metrics of a job that has just ended; a canceled one is nobody's success or failure."""
+    if job.status == "succeeded":
+        telemetry.count("JobsSucceeded")
+        telemetry.seconds("JobSeconds", job.updated_at - job.created_at)
+    elif job.status == "failed":
+        telemetry.count("JobsFailed")
+        telemetry.count("JobsFailed", code=(job.error or {}).get("code", "unknown"))
 
 
 def push(job: Job, settings: Settings) -> None:
@@ -58,7 +85,7 @@ def push(job: Job, settings: Settings) -> None:
     sockets = Sockets(settings.socket_endpoint)
     frame = job_frame(job)
 
-    def post(connection_id: str) -> None:
+    def post(connection_id: str) -> bool:
         # One bad socket must not block the others, nor have the whole batch sent to them again. Whoever misses
         # a frame catches up with the next: each holds the whole record.
         try:
@@ -66,9 +93,15 @@ def push(job: Job, settings: Settings) -> None:
                 connections.close(connection_id)
         except Exception:
             log.exception("a frame about job %s was not delivered", job.job_id)
+            return False
+        return True
 
     with ThreadPoolExecutor(max_workers=min(_POSTERS, len(followers))) as pool:
-        list(pool.map(post, followers))
+        # Each in a context of its own, so that what they log is about this job too.
+        posts = [pool.submit(contextvars.copy_context().run, post, follower) for follower in followers]
+        lost = sum(not delivered.result() for delivered in posts)
+    if lost:
+        telemetry.count("FramesLost", lost)
 
 
 def job_frame(job: Job) -> dict[str, Any]:

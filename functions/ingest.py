@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from infra import storage
+from infra import storage, telemetry
 from infra.errors import BadInput, EmptyFile, NotFound
 from infra.job import OPERATOR, Job, Source
 from infra.jobs import JobTable
@@ -32,11 +32,12 @@ def take_in(event: Mapping[str, Any], settings: Settings) -> None:
         return
     errors: list[Exception] = []
     for record in event.get("Records", []):
-        try:
-            _take_in_one(record, settings)
-        except Exception as error:
-            log.exception("an upload could not be taken in")
-            errors.append(error)
+        with telemetry.about():
+            try:
+                _take_in_one(record, settings)
+            except Exception as error:
+                log.exception("an upload could not be taken in")
+                errors.append(error)
     if errors:
         raise errors[0]
 
@@ -56,6 +57,7 @@ def _take_in_one(record: Mapping[str, Any], settings: Settings) -> None:
     # so the message is sent then; a second message for a job does no harm.
     if job is not None and job.status == "queued":
         JobQueue(settings.job_queue_url).send(job.job_id)
+        telemetry.count("JobsQueued")
         log.info("job %s queued", job.job_id)
 
 
@@ -82,6 +84,7 @@ def _read(record: Mapping[str, Any]) -> tuple[Source, str]:
 def _expected(source: Source, table: JobTable) -> Job | None:
     """The job that REST made for this upload, now queued."""
     job_id = source.key.removeprefix(storage.UPLOADS).partition("/")[0]
+    telemetry.note(job_id=job_id)
     try:
         job = table.get(job_id)
     except NotFound:
@@ -95,6 +98,7 @@ def _expected(source: Source, table: JobTable) -> Job | None:
 def _dropped(source: Source, occurrence: str, table: JobTable) -> Job:
     """The job of a photo in the drop folder; one that cannot run is recorded too, as failed."""
     job_id = str(uuid.uuid5(_DROPPED, "\n".join((source.bucket, source.key, occurrence))))
+    telemetry.note(job_id=job_id)
     try:
         _check_size(source.bytes)
         options = _read_options(source)

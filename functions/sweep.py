@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from infra import telemetry
 from infra.errors import JobOverdue, NotFound
 from infra.job import Job
 from infra.jobs import JobTable, worker_lost
@@ -30,13 +31,14 @@ def sweep(settings: Settings) -> int:
     count, errors = 0, []
     for job in due(table):
         count += 1
-        try:
-            mend(job, table, queue)
-        except NotFound:
-            log.info("job %s was deleted meanwhile", job.job_id)
-        except Exception as error:
-            log.exception("job %s could not be mended", job.job_id)
-            errors.append(error)
+        with telemetry.about(job_id=job.job_id, attempt=job.attempt):
+            try:
+                mend(job, table, queue)
+            except NotFound:
+                log.info("job %s was deleted meanwhile", job.job_id)
+            except Exception as error:
+                log.exception("job %s could not be mended", job.job_id)
+                errors.append(error)
     if errors:
         raise errors[0]
     return count
@@ -58,5 +60,6 @@ def mend(job: Job, table: JobTable, queue: JobQueue) -> Job:
     # First the message, then the table: should this end here, the next sweep finds the job again. The worker
     # that the message wakes can claim an expired lease as well as a queued job.
     queue.send(job.job_id)
+    telemetry.count("JobsRescued")
     log.info("job %s, %s, sent to the queue again", job.job_id, job.status)
     return table.requeue(job)

@@ -73,12 +73,17 @@ def about(**fields: Any) -> Iterator[None]:
 
     They belong to the context (:mod:`contextvars`): a thread sees them only when it runs in a copy of it.
     """
-    together = {name: value for name, value in (_about() | fields).items() if value is not None}
-    token = _fields.set(together)
+    before = _fields.get()
+    note(**fields)
     try:
         yield
     finally:
-        _fields.reset(token)
+        _fields.set(before)
+
+
+def note(**fields: Any) -> None:
+    """Put fields on every further line of the innermost :func:`about`: what was found out under way."""
+    _fields.set({name: value for name, value in (_about() | fields).items() if value is not None})
 
 
 def count(name: str, value: float = 1, **dimensions: str) -> None:

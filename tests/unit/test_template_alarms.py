@@ -119,6 +119,27 @@ def test_every_queue_of_what_was_set_aside_is_watched(alarms: dict[str, dict[str
     assert {"JobDeadLetterQueue", "FailedEventQueue"} <= watched
 
 
+def test_alarms_and_dashboard_look_at_metrics_that_somebody_writes(
+    alarms: dict[str, dict[str, Any]], widgets: list[dict[str, Any]]
+) -> None:
+    read = {metric for alarm in alarms.values() for metric in metrics_of(alarm)}
+    for widget in widgets:
+        for metric in widget["properties"]["metrics"]:
+            if isinstance(metric[0], str):
+                read.add((metric[0], metric[1]))
+            else:
+                expression = metric[0]["expression"]
+                read |= {("Maquette", name) for name in re.findall(r'MetricName="(\w+)"', expression)}
+    sources = [
+        path.read_text(encoding="utf-8")
+        for folder in ("functions", "gpu_container", "infra")
+        for path in (TEMPLATE.parent / folder).rglob("*.py")
+    ]
+    ours = {name for namespace, name in read if namespace == "Maquette"}
+    assert ours
+    assert {name for name in ours if not any(f'"{name}"' in source for source in sources)} == set()
+
+
 def test_the_dashboards_widgets_do_not_lie_on_each_other(widgets: list[dict[str, Any]]) -> None:
     places = [
         (x, y)

@@ -21,7 +21,7 @@ from infra.errors import DeploymentError, MaquetteError, MissingDependency, NotR
 GPU_QUOTAS = {"L-3819A6DF": "spot", "L-DB2E81BA": "on-demand"}
 VCPUS_PER_WORKER = 4
 #: where ``make template`` puts the SAM command line
-TOOLS = Path("build") / "tools" / "bin"
+TOOLS = Path("build") / "tools" / "sam" / "bin"
 
 
 class Problems(list[MaquetteError]):
@@ -92,9 +92,9 @@ def check_leftovers(target: Target, stack: Stack | None) -> None:
     found = [] if stack else leftovers(target)
     if found:
         raise DeploymentError(
-            f"An earlier stack called {target.name} has left {', '.join(found)} behind. To begin anew, "
-            f"remove them with all that they hold: make destroy STACK={target.name} WITH_DATA=1. "
-            "To keep them, choose another STACK=… (docs/operations.md, Remove, says how to take them over)."
+            f"An earlier stack called {target.name} has left {', '.join(found)} behind. Choose another "
+            f"STACK=… to keep them. To begin anew, delete them with all that they hold: "
+            f"make destroy STACK={target.name} REGION={target.region} WITH_DATA=1"
         )
 
 

@@ -111,6 +111,8 @@ def deploy(checkout: Checkout, given: argparse.Namespace) -> None:
         say(f"Building the worker's image {local} …")
         wanted = ready.configuration
         worker_image.build(ready.builder, checkout.root, local, wanted.image, wanted.models)
+        if worker_image.tag(checkout.root, wanted.image) != ready.image_tag:
+            raise BuildFailed("Files changed while the image was built of them. Run the same command again.")
     parameters = ready.parameters | _keys(ready)
     there = ready.stack
     if there is None:
@@ -196,8 +198,9 @@ def _tell(ready: Ready, made: Stack, changes: site.Changes, *, changed: bool) ->
     if not changed and not changes:
         say("Nothing to change: everything was there already.")
     if ready.configuration.access_key:
+        profile = f" --profile {ready.target.profile}" if ready.target.profile else ""
         say("The access key: aws secretsmanager get-secret-value --query SecretString --output text \\")
-        say(f"  --region {ready.target.region} --secret-id {keys.access_key_name(ready.target.name)}")
+        say(f"  --region {ready.target.region}{profile} --secret-id {keys.access_key_name(ready.target.name)}")
     say(made.output("SiteUrl"))
 
 

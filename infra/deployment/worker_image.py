@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -61,9 +62,12 @@ def build(
     """
     given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
     given += ["--build-context", f"models={models}"] if models else []
+    # Attestations would be manifests of their own, and the repository keeps only so many.
+    environment = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     _run(
         [builder, "build", "--platform", PLATFORM, "--file", str(DOCKERFILE), *given, "--tag", local, "."],
         cwd=root,
+        environment=environment,
     )
 
 
@@ -139,9 +143,15 @@ def _name(repository: str) -> str:
     return repository.partition("/")[2]
 
 
-def _run(command: Sequence[str], *, cwd: Path | None = None, given: str | None = None) -> None:
+def _run(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    given: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     quiet = subprocess.DEVNULL if given is not None else None  # of a login there is nothing to tell
-    ended = subprocess.run(command, cwd=cwd, input=given, text=True, stdout=quiet, check=False)
+    ended = subprocess.run(command, cwd=cwd, input=given, text=True, stdout=quiet, env=environment, check=False)
     if ended.returncode != 0:
         raise BuildFailed(
             f"'{Path(command[0]).name} {command[1]}' ended with status {ended.returncode}; see above. "

@@ -85,7 +85,7 @@ def test_one_thing_missing_is_its_own_error(bench: Bench) -> None:
 
 def test_sam_is_also_found_where_make_template_puts_it(bench: Bench) -> None:
     (bench.tools / "sam").unlink()
-    folder = bench.checkout.root / "build" / "tools" / "bin"
+    folder = bench.checkout.root / checks.TOOLS
     folder.mkdir(parents=True)
     install(folder, "sam")
     bench.deploy()

@@ -150,6 +150,16 @@ def test_a_failed_build_leaves_the_account_untouched(bench: Bench, monkeypatch: 
     assert boto3.client("secretsmanager").list_secrets()["SecretList"] == []
 
 
+def test_an_image_whose_files_changed_while_it_was_built_is_not_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tag would not say what is in it."""
+    monkeypatch.setenv("TOOLS_EDIT", str(bench.checkout.root / "gpu_container" / "worker.py"))
+    with pytest.raises(BuildFailed, match="Files changed"):
+        bench.deploy()
+    assert short(bench.calls()) == ["docker info", "docker build"]
+
+
 def test_a_login_is_given_up_even_when_the_image_cannot_be_sent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +186,20 @@ def test_the_site_is_told_where_its_servers_are(bench: Bench) -> None:
     assert body.read().decode().split() == [
         *("{", '"rest":', f'"{outputs["RestUrl"]}",', '"socket":', f'"{outputs["SocketUrl"]}"', "}")
     ]
+
+
+def test_it_goes_to_the_region_that_was_asked_for_whatever_the_environment_says(bench: Bench) -> None:
+    bench.deploy("--region", "eu-west-1")
+    assert boto3.client("cloudformation").describe_stacks()["Stacks"] == []
+    assert boto3.client("ecr").describe_repositories()["repositories"] == []
+    there = boto3.client("cloudformation", region_name="eu-west-1").describe_stacks(StackName=STACK)["Stacks"][
+        0
+    ]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in there["Outputs"]}
+    assert outputs["SiteBucketName"] == f"{STACK}-site-123456789012-eu-west-1"
+    assert boto3.client("s3").head_object(Bucket=outputs["SiteBucketName"], Key="index.html")
+    bench.destroy("--region", "eu-west-1", "--with-data")
+    assert boto3.client("dynamodb", region_name="eu-west-1").list_tables()["TableNames"] == []
 
 
 def test_only_what_may_change_under_its_name_is_invalidated(bench: Bench) -> None:

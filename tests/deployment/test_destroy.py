@@ -102,7 +102,9 @@ def test_data_that_was_left_can_go_later(deployed: Bench) -> None:
 
 def test_what_was_left_is_in_the_way_of_a_new_stack_of_the_same_name(deployed: Bench) -> None:
     deployed.destroy()
-    with pytest.raises(DeploymentError, match="make destroy STACK=atelier WITH_DATA=1") as error:
+    with pytest.raises(
+        DeploymentError, match="make destroy STACK=atelier REGION=us-east-1 WITH_DATA=1"
+    ) as error:
         deployed.deploy()
     for name in (UPLOADS, ARTIFACTS, f"{STACK}-jobs"):
         assert name in str(error.value)

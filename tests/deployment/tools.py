@@ -34,6 +34,8 @@ def main() -> None:
         sam_deploy(arguments)
     elif name == "make":
         shutil.copytree(os.environ["TOOLS_SITE"], Path("web/dist"), dirs_exist_ok=True)
+    elif arguments[0] == "build" and "TOOLS_EDIT" in os.environ:  # somebody works on meanwhile
+        Path(os.environ["TOOLS_EDIT"]).write_text("print('changed')\n")
     elif arguments[0] == "push":
         push(arguments[1])
 
@@ -46,7 +48,8 @@ def push(remote: str) -> None:
     digest = "sha256:" + hashlib.sha256(remote.encode()).hexdigest()
     kind = "application/vnd.oci.image.manifest.v1+json"
     manifest = {"schemaVersion": 2, "mediaType": kind, "config": {"digest": digest}, "layers": []}
-    boto3.client("ecr").put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
+    ecr = boto3.client("ecr", region_name=remote.split(".")[3])
+    ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=json.dumps(manifest))
 
 
 def sam_deploy(arguments: list[str]) -> None:
@@ -61,7 +64,8 @@ def sam_deploy(arguments: list[str]) -> None:
         found = OVERRIDE.fullmatch(override)
         assert found, override
         parameters[found[1]] = found[2].replace('\\"', '"')
-    cloudformation = boto3.client("cloudformation", region_name=region)
+    boto3.setup_default_session(region_name=region)
+    cloudformation = boto3.client("cloudformation")
     code_bucket = make_sam_bucket(cloudformation, region)
     boto3.client("s3").put_object(Bucket=code_bucket, Key=f"{options['--s3-prefix']}/0123abcd", Body=b"code")
     wanted = template(stack, region, parameters)

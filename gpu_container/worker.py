@@ -39,7 +39,7 @@ from infra.jobs import JobTable
 from infra.queue import JobQueue, Message
 from infra.settings import settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gpu_container.worker")  # and not __main__, as which it runs
 
 #: Longest time without a look at the stop flag, seconds; after SIGTERM, ECS leaves sixty and a laptop ten.
 RECEIVE_SECONDS = 3
@@ -111,6 +111,9 @@ class Worker:
         if job is not None:
             with telemetry.about(job_id=job.job_id, attempt=job.attempt):
                 log.info("claimed")
+                # Since its record was made: a photo's own upload counts. Later attempts waited for other things.
+                if job.attempt == 1:
+                    telemetry.seconds("QueueSeconds", max(self._table.clock() - job.created_at, 0.0))
                 self._run(job, message)
                 _measure_memory()
 
@@ -136,8 +139,6 @@ class Worker:
             return None
         job = claim.job
         if claim.granted:
-            if job.attempt == 1:  # later ones have waited for other things: a lease to end, a pause to be over
-                telemetry.seconds("QueueSeconds", max(self._table.clock() - job.created_at, 0.0))
             return job
         if job.status == "running" and job.lease_until is not None:
             # Someone else works on it. Should they die, this message is there when their lease ends.

@@ -111,7 +111,7 @@ class Worker:
         if job is not None:
             with telemetry.about(job_id=job.job_id, attempt=job.attempt):
                 log.info("claimed")
-                # Since its record was made: a photo's own upload counts. Later attempts waited for other things.
+                # Since its record was made: its upload counts, too. Later attempts waited for other things.
                 if job.attempt == 1:
                     telemetry.seconds("QueueSeconds", max(self._table.clock() - job.created_at, 0.0))
                 self._run(job, message)

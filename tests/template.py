@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from typing import Any
@@ -87,6 +89,14 @@ def actions(statement: dict[str, Any]) -> list[str]:
     return [action] if isinstance(action, str) else action
 
 
+def widgets() -> list[dict[str, Any]]:
+    """Of the dashboard, with every name filled in."""
+    whole, pseudo = template(), {"AWS::Region": REGION}
+    resolver = Resolver(whole, pseudo=pseudo, parameters={}, reference=str, attribute="{}.{}".format)
+    (dashboard,) = of_type(whole["Resources"], "AWS::CloudWatch::Dashboard").values()
+    return list(json.loads(resolver.resolve(dashboard["DashboardBody"]))["widgets"])
+
+
 class Choice:
     """The template as it comes out when it is deployed with ``parameters``."""
 
@@ -115,3 +125,33 @@ class Choice:
             condition, yes, no = value["Fn::If"]
             return self._removed(yes if self.holds(condition) else no)
         return bool(value == {"Ref": "AWS::NoValue"})
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What one metric of CloudWatch is known by, but for the values of its dimensions."""
+
+    name: str
+    dimensions: frozenset[str]
+
+
+def metrics_in(value: Any, namespace: str) -> Iterator[Metric]:
+    """Every metric of a namespace that an alarm or a widget reads, whichever way it says so."""
+    if isinstance(value, dict):
+        if value.get("Namespace") == namespace:  # an alarm's
+            yield Metric(value["MetricName"], frozenset(each["Name"] for each in value["Dimensions"]))
+        for item in value.values():
+            yield from metrics_in(item, namespace)
+    elif isinstance(value, list):
+        if (
+            value and value[0] == namespace
+        ):  # a widget's: namespace, name, dimension, its value, …, how to show it
+            texts = [item for item in value if isinstance(item, str)]
+            yield Metric(texts[1], frozenset(texts[2::2]))
+        for item in value:
+            yield from metrics_in(item, namespace)
+    elif isinstance(value, str):  # a search: SEARCH('{namespace,dimension,…} MetricName="…" …', …)
+        for group, name in re.findall(r'SEARCH\(\'\{(.+?)\} MetricName="(\w+)"', value):
+            where, *dimensions = group.split(",")
+            if where == namespace:
+                yield Metric(name, frozenset(dimensions))

@@ -37,6 +37,8 @@ class Story:
         endpoint = self.deployment.stack.endpoint
         self._s3, self._dynamodb = endpoint.client("s3"), endpoint.client("dynamodb")
         self._names = self.deployment.stack.created.names
+        #: what no log may hold
+        self.secrets = [self.access_key, self.session_secret]
 
     def tell(self) -> None:
         """All of it, up to the last job's removal."""
@@ -65,7 +67,8 @@ class Story:
         assert refused.json()["error"]["code"] == "access_key_required"
         answer = self._ask("POST", "/sessions", None, {"access_key": self.access_key})
         assert answer.status_code == 201, answer.text
-        return str(answer.json()["token"])
+        self.secrets.append(answer.json()["token"])
+        return self.secrets[-1]
 
     def _announce(self, token: str, filename: str) -> tuple[str, dict[str, Any]]:
         answer = self._ask("POST", "/jobs", token, {"filename": filename})
@@ -94,6 +97,7 @@ class Story:
     def _look(self, token: str, job_id: str) -> None:
         """Whatever may be asked about a model, by its owner and by others."""
         share = self._ask("POST", f"/jobs/{job_id}/shares", token).json()["token"]
+        self.secrets.append(share)
         for who in (token, share):
             for path in ("", "/events", "/artifacts", "/artifacts/mesh.glb"):
                 answer = self._ask("GET", f"/jobs/{job_id}{path}", who)

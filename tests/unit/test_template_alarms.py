@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import botocore.session
 import pytest
 
-from infra.local.template import TEMPLATE, Resolver
-from tests.template import Resources, names_in, of_type, template
+from infra.local.template import TEMPLATE
+from tests.template import Resources, names_in, of_type, template, widgets
 from tests.unit.test_template_worker import identifiers
 
 #: It is not a fault, and what it starts is a worker.
@@ -25,21 +24,6 @@ def resources() -> Resources:
 @pytest.fixture(scope="module")
 def alarms(resources: Resources) -> dict[str, dict[str, Any]]:
     return of_type(resources, "AWS::CloudWatch::Alarm")
-
-
-@pytest.fixture(scope="module")
-def widgets() -> list[dict[str, Any]]:
-    """Of the dashboard, names filled in."""
-    whole = template()
-    resolver = Resolver(
-        whole,
-        pseudo={"AWS::Region": "eu-central-1"},
-        parameters={},
-        reference=str,
-        attribute="{}.{}".format,
-    )
-    (dashboard,) = of_type(whole["Resources"], "AWS::CloudWatch::Dashboard").values()
-    return list(json.loads(resolver.resolve(dashboard["DashboardBody"]))["widgets"])
 
 
 def metrics_of(alarm: dict[str, Any]) -> list[tuple[str, str]]:
@@ -119,31 +103,10 @@ def test_every_queue_of_what_was_set_aside_is_watched(alarms: dict[str, dict[str
     assert {"JobDeadLetterQueue", "FailedEventQueue"} <= watched
 
 
-def test_alarms_and_dashboard_look_at_metrics_that_somebody_writes(
-    alarms: dict[str, dict[str, Any]], widgets: list[dict[str, Any]]
-) -> None:
-    read = {metric for alarm in alarms.values() for metric in metrics_of(alarm)}
-    for widget in widgets:
-        for metric in widget["properties"]["metrics"]:
-            if isinstance(metric[0], str):
-                read.add((metric[0], metric[1]))
-            else:
-                expression = metric[0]["expression"]
-                read |= {("Maquette", name) for name in re.findall(r'MetricName="(\w+)"', expression)}
-    sources = [
-        path.read_text(encoding="utf-8")
-        for folder in ("functions", "gpu_container", "infra")
-        for path in (TEMPLATE.parent / folder).rglob("*.py")
-    ]
-    ours = {name for namespace, name in read if namespace == "Maquette"}
-    assert ours
-    assert {name for name in ours if not any(f'"{name}"' in source for source in sources)} == set()
-
-
-def test_the_dashboards_widgets_do_not_lie_on_each_other(widgets: list[dict[str, Any]]) -> None:
+def test_the_dashboards_widgets_do_not_lie_on_each_other() -> None:
     places = [
         (x, y)
-        for widget in widgets
+        for widget in widgets()
         for x in range(widget["x"], widget["x"] + widget["width"])
         for y in range(widget["y"], widget["y"] + widget["height"])
     ]

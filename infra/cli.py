@@ -208,6 +208,50 @@ def list_weights() -> None:
     command.show()
 
 
+@application.command()
+def cost(
+    jobs_per_day: Annotated[float, typer.Option(min=0.1, max=5e6, help="Photos a day, every day.")] = 100.0,
+    seconds_per_job: Annotated[
+        float, typer.Option(min=0.1, help="What a job takes on the GPU; not measured, so give yours.")
+    ] = 10.0,
+    spot_share: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Of the machines, those that are spot (the template's)."),
+    ] = None,
+    min_workers: Annotated[int | None, typer.Option(min=0, help="MinWorkers (the template's).")] = None,
+    max_workers: Annotated[int | None, typer.Option(min=1, help="MaxWorkers (the template's).")] = None,
+    network: Annotated[
+        Literal["private", "public"], typer.Option(help="As the parameter Network.")
+    ] = "private",
+    instance: Annotated[str, typer.Option(help="The machine that all workers have.")] = "g6.xlarge",
+    links: Annotated[Literal["s3", "cloudfront"], typer.Option(help="Where models are loaded from.")] = "s3",
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Ten to a million photos a day, bursts included; a minute.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Every line, price and assumption, as JSON.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the simulated days.")] = 1,
+) -> None:
+    """What a month on AWS costs, and how long photos wait: on paper, with the template's own numbers."""
+    _require("cli", "economy", "local")
+    from infra.commands import cost as command
+
+    question = command.Question(
+        jobs_per_day,
+        seconds_per_job,
+        spot_share,
+        min_workers,
+        max_workers,
+        network,
+        instance,
+        links,
+        seed,
+    )
+    if simulate:
+        command.scenarios(question, as_json=as_json)
+    else:
+        command.cost(question, as_json=as_json)
+
+
 def _require(*extras: str) -> None:
     from infra.commands.console import require
 

@@ -19,6 +19,7 @@ if not output.is_terminal:
 #: what each extra of the project is known by
 PACKAGES = {
     "cli": ("filelock", "httpx", "websockets"),
+    "economy": ("simpy",),
     "local": ("aiohttp", "filelock", "moto", "samtranslator"),
     "pipeline": ("torch", "numpy", "PIL", "trimesh", "xatlas"),
 }

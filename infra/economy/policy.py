@@ -67,6 +67,11 @@ class Standing:
     container_insights: bool
     #: worker machines have public addresses
     public_addresses: bool
+    #: memory of a function
+    function_gb: float
+    #: records of the table's stream in one call, at most, and calls at once per part of the stream
+    stream_batch: float
+    stream_batches: float
 
 
 class Plan:
@@ -80,7 +85,7 @@ class Plan:
         BadConfiguration: there is no template, or not a valid one.
     """
 
-    def __init__(self, path: Path | None = None, **parameters: object) -> None:
+    def __init__(self, path: Path | None = None, /, **parameters: object) -> None:
         from infra.local.template import TEMPLATE, Resolver, load
 
         template = load(path or TEMPLATE, region=REGION)
@@ -163,6 +168,7 @@ def standing(plan: Plan) -> Standing:
     settings = plan.value("Cluster", "ClusterSettings")
     endpoints = plan.of_type("AWS::EC2::VPCEndpoint")
     subnets = plan.of_type("AWS::EC2::Subnet")
+    (stream,) = plan.of_type("AWS::Lambda::EventSourceMapping")
     return Standing(
         alarm_metrics=sum(_metrics_of(plan, name) for name in plan.of_type("AWS::CloudWatch::Alarm")),
         dashboards=len(plan.of_type("AWS::CloudWatch::Dashboard")),
@@ -177,6 +183,9 @@ def standing(plan: Plan) -> Standing:
             it["Name"] == "containerInsights" and it["Value"] != "disabled" for it in settings
         ),
         public_addresses=any(plan.value(name, "MapPublicIpOnLaunch") for name in subnets),
+        function_gb=float(plan.value("ApiFunction", "MemorySize")) / 1024.0,
+        stream_batch=float(plan.value(stream, "BatchSize")),
+        stream_batches=float(plan.value(stream, "ParallelizationFactor")),
     )
 
 

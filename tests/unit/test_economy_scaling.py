@@ -160,6 +160,12 @@ class TestTheTemplate:
         assert found.alarm_metrics >= len(alarms) > 5
         assert (found.dashboards, found.volume_gib) == (1, 60)
 
+    def test_functions_and_the_stream_are_as_large_as_the_template_says(self, plan: Plan) -> None:
+        text, found = TEMPLATE.read_text(encoding="utf-8"), standing(plan)
+        assert [found.function_gb * 1024] == numbers(text, "MemorySize")
+        assert [found.stream_batch] == numbers(text, " BatchSize")
+        assert [found.stream_batches] == numbers(text, "ParallelizationFactor")
+
     def test_scaling_that_the_simulation_does_not_know_is_refused(self, tmp_path: Path) -> None:
         for before, after in (
             ("AdjustmentType: ExactCapacity", "AdjustmentType: ChangeInCapacity"),

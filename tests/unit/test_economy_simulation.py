@@ -13,7 +13,7 @@ import pytest
 
 from infra.economy import arrivals
 from infra.economy.behaviour import HOUR, Behaviour, Service, around, exponential
-from infra.economy.outcome import Outcome, quantile
+from infra.economy.outcome import Outcome, per_day, quantile
 from infra.economy.policy import Plan, ScalingPolicy, scaling
 from infra.economy.simulation import Simulation
 
@@ -95,7 +95,10 @@ class TestAgainstTheory:
         photos = arrivals.evenly_random(0.2, 200 * HOUR, Random(3))
         fixed = simulate(always(policy, 4), IDEAL, photos, exponential(10), until=200 * HOUR)
         assert fixed.outcome.instance_hours == pytest.approx(800)
-        assert fixed.outcome.utilisation == pytest.approx(0.5, rel=0.02)
+        day = per_day(fixed.outcome, 200 / 24)
+        assert day.instance_hours == pytest.approx(96)
+        assert day.busy_share == pytest.approx(0.5, rel=0.02)
+        assert day.jobs == pytest.approx(0.2 * 86_400, rel=0.02)
 
 
 class TestNothingIsLost:

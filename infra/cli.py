@@ -228,6 +228,9 @@ def cost(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Ten to a million photos a day, bursts included; a minute.")
     ] = False,
+    show_limits: Annotated[
+        bool, typer.Option("--limits", help="Which limit is reached first, by how many photos a day.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Every line, price and assumption, as JSON.")] = False,
     seed: Annotated[int, typer.Option(help="Of the simulated days.")] = 1,
 ) -> None:
@@ -246,7 +249,9 @@ def cost(
         links,
         seed,
     )
-    if simulate:
+    if show_limits:
+        command.breaking_points(question)
+    elif simulate:
         command.scenarios(question, as_json=as_json)
     else:
         command.cost(question, as_json=as_json)

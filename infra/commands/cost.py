@@ -12,6 +12,7 @@ from typing import Any, Literal
 from infra.commands.console import console, output
 from infra.economy.behaviour import Behaviour
 from infra.economy.cost import Bill
+from infra.economy.load import limits
 from infra.economy.outcome import Day
 from infra.economy.policy import Plan, ScalingPolicy, Standing, scaling, standing
 from infra.economy.prices import Price, read
@@ -110,6 +111,26 @@ def scenarios(question: Question, *, as_json: bool = False) -> None:
         )
     head = ("photos a day", "MaxWorkers", "wait p50", "p95", "GPU-hours", "busy", "$ a month", "$ a model")
     _print(_table(head, rows, "lrrrrrrr"))
+    for line in _assumptions(model, None):
+        _print(line)
+
+
+def breaking_points(question: Question) -> None:
+    """Print which limit is reached first, and by how many photos a day."""
+    model = Model(question)
+    rows = [
+        (f"{it.photos_a_day:,.0f}", it.what, f"{it.most:,.0f}", f"{it.per_job:.3g}", it.by, it.lift)
+        for it in limits(model.assumed, model.policy, model.standing)
+    ]
+    head = (
+        "photos a day",
+        "of which there is only so much",
+        "a second",
+        "a job takes",
+        "set by",
+        "what lifts it",
+    )
+    _print(_table(head, rows, "rlrrll"))
     for line in _assumptions(model, None):
         _print(line)
 

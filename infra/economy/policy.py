@@ -72,6 +72,9 @@ class Standing:
     #: records of the table's stream in one call, at most, and calls at once per part of the stream
     stream_batch: float
     stream_batches: float
+    #: requests, and messages that come in, a second
+    rest_rate: float
+    socket_rate: float
 
 
 class Plan:
@@ -169,6 +172,7 @@ def standing(plan: Plan) -> Standing:
     endpoints = plan.of_type("AWS::EC2::VPCEndpoint")
     subnets = plan.of_type("AWS::EC2::Subnet")
     (stream,) = plan.of_type("AWS::Lambda::EventSourceMapping")
+    (stage,) = plan.of_type("AWS::ApiGateway::Stage")
     return Standing(
         alarm_metrics=sum(_metrics_of(plan, name) for name in plan.of_type("AWS::CloudWatch::Alarm")),
         dashboards=len(plan.of_type("AWS::CloudWatch::Dashboard")),
@@ -186,6 +190,8 @@ def standing(plan: Plan) -> Standing:
         function_gb=float(plan.value("ApiFunction", "MemorySize")) / 1024.0,
         stream_batch=float(plan.value(stream, "BatchSize")),
         stream_batches=float(plan.value(stream, "ParallelizationFactor")),
+        rest_rate=float(plan.value(stage, "MethodSettings")[0]["ThrottlingRateLimit"]),
+        socket_rate=float(plan.value("SocketStage", "DefaultRouteSettings", "ThrottlingRateLimit")),
     )
 
 

@@ -23,7 +23,7 @@ SWING = 0.7
 _JOBS = 20_000
 _MOST_DAYS = 60
 #: how full workers may be at the busiest hour
-_FULL = 0.85
+FULL = 0.85
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Scenario:
 
 def needed_workers(photos_a_day: float, seconds_per_job: float) -> int:
     """What a day's busiest hour asks for."""
-    return max(1, math.ceil(photos_a_day / arrivals.DAY * (1 + SWING) * seconds_per_job / _FULL))
+    return max(1, math.ceil(photos_a_day / arrivals.DAY * (1 + SWING) * seconds_per_job / FULL))
 
 
 def usual(seconds_per_job: float) -> list[Scenario]:

@@ -101,6 +101,14 @@ def writes_per_job(seconds: float, reports_per_second: float, lease_seconds: flo
     }
 
 
+def function_seconds_per_job(assumed: Assumptions, policy: ScalingPolicy, standing: Standing) -> float:
+    """Seconds of functions that one job takes, of many that do not wait long."""
+    jobs = 1e6
+    calls = _calls(jobs, 0.0, assumed, policy, standing)
+    calls["sweeps"] = 0.0
+    return _seconds(calls, jobs, assumed, policy, standing) / jobs
+
+
 def month(
     choice: Choice, assumed: Assumptions, policy: ScalingPolicy, standing: Standing, day: Day
 ) -> Iterator[Quantity]:
@@ -176,16 +184,9 @@ def _functions(
     jobs: float, wait: float, assumed: Assumptions, policy: ScalingPolicy, standing: Standing
 ) -> Iterator[Quantity]:
     calls = _calls(jobs, wait, assumed, policy, standing)
-    seconds = {
-        "REST": assumed.rest_seconds,
-        "uploads": assumed.upload_seconds,
-        "sockets": assumed.socket_seconds,
-        "changes of jobs": assumed.stream_seconds * _batch(jobs, assumed, policy, standing),
-        "sweeps": assumed.sweep_seconds,
-    }
     yield Quantity("Lambda", "calls", "lambda_request", sum(calls.values()))
-    used = sum(calls[name] * seconds[name] for name in calls) * standing.function_gb
-    yield Quantity("Lambda", "time", "lambda_arm_second", used)
+    used = _seconds(calls, jobs, assumed, policy, standing)
+    yield Quantity("Lambda", "time", "lambda_arm_second", used * standing.function_gb)
 
 
 def _messages(jobs: float, assumed: Assumptions, policy: ScalingPolicy, day: Day) -> Iterator[Quantity]:
@@ -228,6 +229,20 @@ def _calls(
         "changes of jobs": jobs * _changes(assumed, policy) / _batch(jobs, assumed, policy, standing),
         "sweeps": 60 * MONTH_HOURS,
     }
+
+
+def _seconds(
+    calls: dict[str, float], jobs: float, assumed: Assumptions, policy: ScalingPolicy, standing: Standing
+) -> float:
+    """Seconds that so many calls take."""
+    each = {
+        "REST": assumed.rest_seconds,
+        "uploads": assumed.upload_seconds,
+        "sockets": assumed.socket_seconds,
+        "changes of jobs": assumed.stream_seconds * _batch(jobs, assumed, policy, standing),
+        "sweeps": assumed.sweep_seconds,
+    }
+    return sum(count * each[name] for name, count in calls.items())
 
 
 def _rest_calls(jobs: float, wait: float, assumed: Assumptions) -> float:

@@ -16,6 +16,7 @@ from infra.cli import application
 from infra.economy import prices as price_list
 from infra.economy.behaviour import Behaviour
 from infra.economy.cost import Bill, bill
+from infra.economy.load import limits
 from infra.economy.outcome import Day
 from infra.economy.policy import REGION, Plan, ScalingPolicy, Standing, scaling, standing
 from infra.economy.prices import Price
@@ -272,7 +273,40 @@ class TestScenarios:
         assert usd_of(made, "g6_xlarge_spot") == pytest.approx(day.spot_hours * MONTH_HOURS / 24 * 0.362)
 
 
+class TestLimits:
+    def test_the_first_to_be_reached_comes_first(self, policy: ScalingPolicy, there: Standing) -> None:
+        found = limits(Assumptions(), policy, there)
+        days = [limit.photos_a_day for limit in found]
+        assert days == sorted(days)
+        assert found[0].what == "workers"
+        assert all(limit.lift and limit.by for limit in found)
+
+    def test_they_are_reached_where_a_sum_by_hand_says(self, policy: ScalingPolicy, there: Standing) -> None:
+        found = {limit.what: limit for limit in limits(Assumptions(), policy, there)}
+        # The busiest hour has 1.7 times the mean; four workers at 85 % do 0.34 jobs a second.
+        assert found["workers"].photos_a_day == pytest.approx(4 * 0.85 / 10 * 86_400 / 1.7)
+        assert found["REST requests"].photos_a_day == pytest.approx(there.rest_rate / 10 * 86_400 / 1.7)
+        # One write unit per change: made, arrived, claimed, 9 + 22 reports, ended.
+        by_owner = found["index `by_owner`, all photos from the drop folder (one owner)"]
+        assert by_owner.photos_a_day == pytest.approx(1000 / 35 * 86_400 / 1.7)
+
+    def test_longer_jobs_reach_the_workers_limit_sooner_and_heartbeats_count(
+        self, policy: ScalingPolicy, there: Standing
+    ) -> None:
+        short, long = (
+            {limit.what: limit.photos_a_day for limit in limits(Assumptions(seconds_per_job=s), policy, there)}
+            for s in (10.0, 100.0)
+        )
+        assert long["workers"] == pytest.approx(short["workers"] / 10)
+        assert long["index `by_sweep`, one key per status"] < short["index `by_sweep`, one key per status"]
+
+
 class TestTheCommand:
+    def test_limits_are_a_table(self) -> None:
+        shown = CliRunner().invoke(application, ["cost", "--limits"])
+        assert shown.exit_code == 0, shown.output
+        assert shown.output.count("\n| ") >= 10
+
     def test_it_prints_every_service_the_sum_and_what_it_assumed(self) -> None:
         shown = CliRunner().invoke(application, ["cost", "--jobs-per-day", "10"])
         assert shown.exit_code == 0, shown.output

@@ -166,6 +166,12 @@ class TestTheTemplate:
         assert [found.stream_batch] == numbers(text, " BatchSize")
         assert [found.stream_batches] == numbers(text, "ParallelizationFactor")
 
+    def test_both_apis_are_throttled_as_the_template_says(self, plan: Plan) -> None:
+        found = standing(plan)
+        assert sorted([found.rest_rate, found.socket_rate]) == numbers(
+            TEMPLATE.read_text(encoding="utf-8"), "ThrottlingRateLimit"
+        )
+
     def test_scaling_that_the_simulation_does_not_know_is_refused(self, tmp_path: Path) -> None:
         for before, after in (
             ("AdjustmentType: ExactCapacity", "AdjustmentType: ChangeInCapacity"),

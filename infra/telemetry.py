@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 NAMESPACE = "Maquette"
 #: Whose INFO is heard; others speak from WARNING on, since some of them tell whole links.
 _OURS = ("functions", "infra", "gpu_container", "__main__")
+#: Every combination of their values is a metric, and is paid for: a job's id must never be one.
+_DIMENSIONS = {"stage", "code"}
 _ORDER = ["timestamp", "level", "service", "logger", "message"]
 #: Tokens of sessions and shares, and what makes a link more than an address.
 _SECRET = re.compile(
@@ -87,7 +89,7 @@ def note(**fields: Any) -> None:
 
 
 def count(name: str, value: float = 1, **dimensions: str) -> None:
-    """Write a metric in Count. ``service`` is always a dimension; ids must never be one, each is a price."""
+    """Write a metric in Count. Its dimensions are ``service`` and, where given, ``stage`` or ``code``."""
     _write(name, "Count", value, dimensions)
 
 
@@ -111,6 +113,8 @@ def _about() -> dict[str, Any]:
 
 
 def _write(name: str, unit: str, value: float, dimensions: Mapping[str, str]) -> None:
+    if not dimensions.keys() <= _DIMENSIONS:
+        raise ValueError(f"A metric has no dimension but {_DIMENSIONS}: not {', '.join(dimensions)}.")
     if _output is None:
         return
     metric = EphemeralMetrics(namespace=NAMESPACE, service=_output.service)
@@ -121,12 +125,8 @@ def _write(name: str, unit: str, value: float, dimensions: Mapping[str, str]) ->
     for field, of in _about().items():
         if field not in dimensions:
             metric.add_metadata(key=field, value=of)
-    _output.write(_as_json(metric.serialize_metric_set()))
-
-
-def _as_json(thing: Any) -> str:
-    # ASCII, whatever encoding the container's locale has chosen; one line, whatever the text holds.
-    return json.dumps(thing, default=str, separators=(",", ":"))
+    # The way of a log record, so that a line that cannot be written is the log's trouble and not the job's.
+    _output.handle(logging.makeLogRecord({"metric": metric.serialize_metric_set()}))
 
 
 class _Output(logging.StreamHandler[TextIO]):
@@ -137,21 +137,12 @@ class _Output(logging.StreamHandler[TextIO]):
         self.service = service
         self.setFormatter(_Json(service))
 
-    def write(self, line: str) -> None:
-        self.acquire()
-        try:
-            self.stream.write(line + self.terminator)
-            self.flush()
-        finally:
-            self.release()
-
 
 class _Json(LambdaPowertoolsFormatter):
     """``timestamp, level, service, logger, message``, the fields of the context, and ``exception``."""
 
     def __init__(self, service: str) -> None:
         super().__init__(
-            json_deserializer=str,  # a message that happens to be JSON stays the text it is
             log_record_order=_ORDER,
             service=service,
             location=None,
@@ -161,11 +152,18 @@ class _Json(LambdaPowertoolsFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
+        metric = getattr(record, "metric", None)
+        if metric is not None:
+            return self.serialize(metric)
         record.__dict__.update(_about(), logger=record.name)
         return super().format(record)
 
+    def _extract_log_message(self, log_record: logging.LogRecord) -> str:
+        return log_record.getMessage()  # a text, also where it happens to be JSON, which Powertools would read
+
     def serialize(self, log: Any) -> str:
-        return without_secrets(_as_json(log))
+        # ASCII, whatever encoding the container's locale has chosen; one line, whatever the text holds.
+        return without_secrets(json.dumps(log, default=str, separators=(",", ":")))
 
 
 class _Text(logging.Formatter):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
-from infra.deployment import configuration
+from infra.deployment import checks, configuration
 from infra.errors import BadConfiguration
-from tests.deployment.conftest import declared
+from tests.deployment.conftest import ROOT, declared
+
+GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 def read(tmp_path: Path, text: str) -> configuration.Configuration:
@@ -24,14 +29,34 @@ def test_an_absent_file_says_nothing_unless_it_was_asked_for(tmp_path: Path) -> 
         configuration.read(absent, declared(), required=True)
 
 
-def test_the_example_of_the_documentation_is_understood(tmp_path: Path) -> None:
-    text = str(configuration.__doc__)
-    example = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
-    example = example.replace("~/weights", str(tmp_path))
-    found = read(tmp_path, example)
+@pytest.mark.parametrize("source", ["the module", "the guide"])
+def test_the_examples_are_understood(tmp_path: Path, source: str) -> None:
+    if source == "the guide":
+        example = GUIDE.partition("```toml\n")[2].partition("```")[0]
+    else:
+        lines = str(configuration.__doc__).splitlines()
+        example = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    found = read(tmp_path, example.replace("~/weights", str(tmp_path)))
     assert (found.links, found.access_key, found.builder, found.models) == (True, True, "podman", tmp_path)
     assert found.parameters == {"MaxWorkers": "8", "AlarmEmail": "me@example.org"}
-    assert found.image == {"WEIGHTS": "triposr"}
+    assert set(found.image) == {"WEIGHTS"}
+
+
+def test_the_guide_names_resources_outputs_and_quotas_that_there_are() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL))
+    outputs = set(re.findall(r"\$\(out (\w+)\)", commands))
+    assert {"JobDeadLetterQueueUrl", "FailedEventQueueUrl"} <= outputs <= set(template["Outputs"])
+    (loop,) = re.findall(r"for id in ([\w ]+);", commands)
+    assert {name for name, about in template["Resources"].items() if reads_session_secret(about)} == set(
+        loop.split()
+    )
+    assert set(checks.GPU_QUOTAS) == set(re.findall(r"L-[0-9A-F]{8}", GUIDE))
+
+
+def reads_session_secret(resource: dict[str, Any]) -> bool:
+    variables = resource.get("Properties", {}).get("Environment", {})
+    return isinstance(variables, dict) and "MAQUETTE_SESSION_SECRET_ARN" in variables.get("Variables", {})
 
 
 @pytest.mark.parametrize(

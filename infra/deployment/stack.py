@@ -20,8 +20,8 @@ from infra.errors import StackFailed
 SAM_STACK = "aws-sam-cli-managed-default"
 #: a stack that never came to be; sam begins it anew
 _NOTHING_YET = ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
-#: what no update can mend
-_DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+#: what no update can mend: stacks that never worked, and so hold nothing
+_STILLBORN = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,13 @@ def check_can_change(stack: Stack | None, name: str) -> None:
         return
     if stack.status.endswith("_IN_PROGRESS"):
         raise StackFailed(f"The stack is changing just now ({stack.status}). Wait until it has ended.")
-    if stack.status in _DEAD:
+    if stack.status in _STILLBORN:
         raise StackFailed(
-            f"The stack is beyond repair ({stack.status}). Remove what is left of it: make destroy STACK={name}"
+            f"The stack was begun once and never worked ({stack.status}). Remove what is left of it, which "
+            f"holds nothing yet: make destroy STACK={name} WITH_DATA=1"
         )
+    if stack.status == "DELETE_FAILED":
+        raise StackFailed(f"The stack was to be deleted, but not all of it was: make destroy STACK={name}")
     if stack.status == "UPDATE_ROLLBACK_FAILED":
         raise StackFailed(
             "The last change could neither be made nor taken back (UPDATE_ROLLBACK_FAILED). The console says "

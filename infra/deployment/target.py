@@ -77,7 +77,10 @@ def find(name: str, *, region: str | None, profile: str | None) -> Target:
         raise CredentialsMissing(f"{error}. {_HOW}") from error
     except ClientError as error:
         reason = error.response["Error"].get("Message") or error.response["Error"]["Code"]
-        raise CredentialsMissing(f"AWS does not take the credentials: {reason} {_HOW}") from error
+        raise CredentialsMissing(
+            f"AWS does not take the credentials: {reason} They may have expired, or the region may not be "
+            f"enabled in this account. {_HOW}"
+        ) from error
     except BotoCoreError as error:
         raise CredentialsMissing(f"AWS cannot be asked who you are: {error}. {_HOW}") from error
     return Target(name, session.region_name, profile, caller["Account"], caller["Arn"])

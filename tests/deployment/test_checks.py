@@ -185,7 +185,7 @@ def test_the_names_of_what_a_stack_leaves_are_the_templates(aws: MotoServer, acc
     ("status", "hint"),
     [
         ("UPDATE_IN_PROGRESS", "Wait until it has ended"),
-        ("ROLLBACK_COMPLETE", "make destroy STACK=atelier"),
+        ("ROLLBACK_COMPLETE", "make destroy STACK=atelier WITH_DATA=1"),
         ("DELETE_FAILED", "make destroy STACK=atelier"),
         ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name atelier"),
     ],

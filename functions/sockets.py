@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.fanout import job_frame
-from infra import tokens
+from infra import telemetry, tokens
 from infra.connections import ConnectionTable, Sockets
 from infra.errors import BadInput, InternalError, MaquetteError, Unauthorized
 from infra.jobs import JobTable
@@ -38,6 +38,7 @@ def authorize(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     try:
         who = tokens.read(token, tokens.signing_key(settings))
     except Unauthorized:
+        log.info("a connection was refused: its token does not hold")
         return _verdict("Deny", event, "nobody", {})
     if who.owner is not None:
         return _verdict("Allow", event, who.owner, {"owner": who.owner})
@@ -89,6 +90,7 @@ def _answer(connection_id: str, body: str, settings: Settings) -> dict[str, Any]
                 return _subscribe(connection_id, message.get("job_id"), settings)
         raise BadInput("There are two actions: subscribe (with or without a job_id) and ping.")
     except MaquetteError as error:
+        log.info("a frame was refused: %s", error.code)
         return {"type": "error", "error": error.as_dict()}
 
 
@@ -110,6 +112,7 @@ def _subscribe(connection_id: str, job_id: Any, settings: Settings) -> dict[str,
         return {"type": "subscribed"}
     if not isinstance(job_id, str) or not job_id:
         raise BadInput("job_id must be a text.")
+    telemetry.note(job_id=job_id)
     table = JobTable(settings.jobs_table)
     # Following is one write on the condition that the connection may look at the job; someone else's job and no
     # job at all are answered alike.

@@ -110,6 +110,8 @@ class Cloud:
         self.folder.claim()
         parts.callback(self.folder.release)
         _log_to(self.folder.logs / "cloud.log", parts)
+        # JSON is for the workers, which have processes of their own: it would take this one's log file away.
+        log_form = os.environ.pop("MAQUETTE_LOG", "")
 
         adopt({})
         endpoint = self._endpoint(address, parts)
@@ -129,7 +131,9 @@ class Cloud:
         _start_all(_dispatchers(created, functions), parts)
         for number in range(1, self.options.workers + 1):
             log_file = self.folder.logs / f"worker-{number}.log"
-            self.workers.append(Worker(number, {**os.environ}, log_file, self.complaints.append))
+            self.workers.append(
+                Worker(number, {**os.environ, "MAQUETTE_LOG": log_form}, log_file, self.complaints.append)
+            )
         parts.callback(_wait_for, self.workers)
         _start_all(self.workers, parts)
 

@@ -226,6 +226,13 @@ def test_the_handlers_that_lambda_brings_give_way() -> None:
     assert read(ended.stdout).messages == ["once"]
 
 
+def test_a_trace_of_x_ray_is_named() -> None:
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    ended = run("log.info('x')", MAQUETTE_LOG="json", _X_AMZN_TRACE_ID=trace)
+    (line,) = read(ended.stdout).logs
+    assert line["xray_trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
+
+
 def test_variables_of_powertools_change_nothing() -> None:
     ended = run(
         "telemetry.count('JobsQueued'); log.info('one line')",

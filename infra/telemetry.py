@@ -185,4 +185,5 @@ def _tell_of_the_end(kind: type[BaseException], error: BaseException, trace: Tra
 
 
 def _tell_of_a_thread(ended: threading.ExceptHookArgs) -> None:
-    log.critical("a thread ended with an error", exc_info=ended.exc_value)
+    if ended.exc_type is not SystemExit:  # which is how a thread may end
+        log.critical("a thread ended with an error", exc_info=ended.exc_value)

@@ -205,8 +205,9 @@ def test_a_process_writes_nothing_but_objects_however_it_ends() -> None:
     ended = run(
         "logging.getLogger('httpx').info('whole links')\n"
         "warnings.warn('old')\n"
-        "thread = threading.Thread(target=lambda: 1 / 0)\n"
-        "thread.start(); thread.join()\n"
+        "for target in (sys.exit, lambda: 1 / 0):\n"
+        "    thread = threading.Thread(target=target)\n"
+        "    thread.start(); thread.join()\n"
         "telemetry.count('JobsQueued')\n"
         "raise SystemError('defect')\n",
         MAQUETTE_LOG="json",

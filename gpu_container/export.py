@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from gpu_container import glb, ply, threemf, usdz
 from gpu_container.mesh import Mesh
 from gpu_container.photo import Frame
-from gpu_container.shading import vertex_normals
 from gpu_container.texture import TexturedMesh
 from infra import artifacts
 from infra.errors import EncodingFailed
@@ -45,23 +44,27 @@ def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -
     Raises:
         OSError: ``folder`` cannot be written to.
     """
-    texture = _png(textured.texture)
-    mesh = textured.mesh
-    normals = vertex_normals(mesh.vertices, mesh.faces)
+    with ThreadPoolExecutor(2) as pool:
+        texture, normal_map = pool.map(_png, (textured.texture, textured.normal_map))
+    mesh, normals = textured.mesh, textured.normals
     colors = corner_colors(textured)
     printed = print_coordinates(mesh, print_height_mm)
     contents: dict[str, Callable[[], bytes]] = {
-        artifacts.OBJ: lambda: _obj(textured, normals),
+        artifacts.OBJ: lambda: _obj(textured),
         artifacts.MTL: _mtl,
         artifacts.TEXTURE: lambda: texture,
+        artifacts.NORMAL_MAP: lambda: normal_map,
         artifacts.STL: lambda: _stl(printed, mesh.faces),
         artifacts.THREEMF: lambda: threemf.encode(printed, mesh.faces, colors),
         artifacts.PLY: lambda: ply.encode(z_up(mesh.vertices), z_up(normals), mesh.faces, colors),
-        artifacts.GLB: lambda: glb.encode(
-            y_up(textured.vertices), y_up(normals[textured.source]), textured.uv, textured.faces, texture
-        ),
+        artifacts.GLB: lambda: _glb(textured, texture, normal_map),
         artifacts.USDZ: lambda: usdz.encode(
-            standing(printed), y_up(normals), mesh.faces, textured.uv, textured.faces, {"color.png": texture}
+            standing(printed),
+            y_up(normals),
+            mesh.faces,
+            textured.uv,
+            textured.faces,
+            {usdz.COLOR: texture, usdz.NORMAL: normal_map},
         ),
     }
     with ThreadPoolExecutor(len(contents)) as pool:
@@ -114,7 +117,20 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
     return bytes(data)
 
 
-def _obj(textured: TexturedMesh, normals: NDArray[np.float32]) -> bytes:
+def _glb(textured: TexturedMesh, texture: bytes, normal_map: bytes) -> bytes:
+    tangents = textured.tangents
+    return glb.encode(
+        y_up(textured.vertices),
+        y_up(textured.normals[textured.source]),
+        np.concatenate([y_up(tangents[:, :3]), tangents[:, 3:]], axis=1),
+        textured.uv,
+        textured.faces,
+        texture,
+        normal_map,
+    )
+
+
+def _obj(textured: TexturedMesh) -> bytes:
     """Wavefront OBJ. Places and texture coordinates are numbered apart: cuts leave the surface closed."""
     mesh = textured.mesh
     flipped = textured.uv * (1, -1) + (0, 1)  # v runs upwards here
@@ -125,7 +141,7 @@ def _obj(textured: TexturedMesh, normals: NDArray[np.float32]) -> bytes:
             f"# Maquette {version('maquette')}; y up, front towards +z\nmtllib {artifacts.MTL}\no model\n",
             _lines("v %.6f %.6f %.6f\n", y_up(mesh.vertices)),
             _lines("vt %.6f %.6f\n", flipped),
-            _lines("vn %.4f %.4f %.4f\n", y_up(normals)),
+            _lines("vn %.4f %.4f %.4f\n", y_up(textured.normals)),
             "usemtl model\ns 1\n",
             _lines("f %d/%d/%d %d/%d/%d %d/%d/%d\n", corners.reshape(-1, 9)),
         ]
@@ -139,7 +155,7 @@ def _lines(form: str, rows: NDArray[Any]) -> str:
 def _mtl() -> bytes:
     return (
         f"# Maquette {version('maquette')}\nnewmtl model\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\n"
-        f"Pr {glb.ROUGHNESS:g}\nPm 0\nmap_Kd {artifacts.TEXTURE}\n"
+        f"Pr {glb.ROUGHNESS:g}\nPm 0\nmap_Kd {artifacts.TEXTURE}\nnorm {artifacts.NORMAL_MAP}\n"
     ).encode()
 
 

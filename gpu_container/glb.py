@@ -1,7 +1,7 @@
-"""Binary glTF 2.0 (Khronos 3D Formats Working Group, 2021): one mesh, one material, one picture.
+"""Binary glTF 2.0 (Khronos 3D Formats Working Group, 2021): one mesh, one material, its pictures.
 
-Written here rather than by a library because the picture goes in as the very bytes of the PNG beside it, every
-property is stated, and the same model gives the same bytes.
+Written here rather than by a library because the pictures go in as the very bytes of the PNG files beside it,
+every property is stated, and the same model gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ ROUGHNESS = 0.9
 def encode(
     positions: NDArray[np.float32],
     normals: NDArray[np.float32],
+    tangents: NDArray[np.float32],
     uv: NDArray[np.float32],
     faces: NDArray[np.int32],
     texture_png: bytes,
+    normal_map_png: bytes,
     name: str = "model",
 ) -> bytes:
     """The bytes of a ``.glb``.
@@ -35,19 +37,22 @@ def encode(
     Args:
         positions: ``(k, 3)``, y up, the front towards +z.
         normals: ``(k, 3)``, of length 1.
+        tangents: ``(k, 4)``, of length 1, w = 1 or -1; given, so that every viewer bends normals alike.
         uv: ``(k, 2)``, v down from the picture's upper edge, as glTF has it.
         faces: ``(m, 3)``, counter-clockwise seen from outside.
         texture_png: the base colour, sRGB.
+        normal_map_png: tangent space, green up the picture.
         name: of node, mesh and material.
     """
     buffer = _Buffer()
     attributes = {
         "POSITION": buffer.accessor(positions.astype("<f4"), "VEC3", _FLOAT, _VERTICES, bounds=True),
         "NORMAL": buffer.accessor(normals.astype("<f4"), "VEC3", _FLOAT, _VERTICES),
+        "TANGENT": buffer.accessor(tangents.astype("<f4"), "VEC4", _FLOAT, _VERTICES),
         "TEXCOORD_0": buffer.accessor(uv.astype("<f4"), "VEC2", _FLOAT, _VERTICES),
     }
     indices = buffer.accessor(faces.astype("<u4").reshape(-1), "SCALAR", _UNSIGNED_INT, _INDICES)
-    picture = buffer.view(texture_png)
+    pictures = {f"{name}_texture": buffer.view(texture_png), f"{name}_normal": buffer.view(normal_map_png)}
     document = {
         "asset": {"version": "2.0", "generator": f"Maquette {version('maquette')}"},
         "scene": 0,
@@ -64,10 +69,11 @@ def encode(
                     "metallicFactor": 0.0,
                     "roughnessFactor": ROUGHNESS,
                 },
+                "normalTexture": {"index": 1},
                 "doubleSided": False,
             }
         ],
-        "textures": [{"sampler": 0, "source": 0}],
+        "textures": [{"sampler": 0, "source": index} for index in range(len(pictures))],
         "samplers": [
             {
                 "magFilter": _LINEAR,
@@ -76,7 +82,9 @@ def encode(
                 "wrapT": _CLAMP_TO_EDGE,
             }
         ],
-        "images": [{"name": f"{name}_texture", "mimeType": "image/png", "bufferView": picture}],
+        "images": [
+            {"name": picture, "mimeType": "image/png", "bufferView": view} for picture, view in pictures.items()
+        ],
         "accessors": buffer.accessors,
         "bufferViews": buffer.views,
         "buffers": [{"byteLength": len(buffer.data)}],

@@ -95,7 +95,9 @@ def run(
             surface = gridded.use(lambda it: mesh.extract(it.field, it.grid, options.target_faces, report))
 
         with clock.stage("texture") as report:
-            textured = gridded.use(lambda it: texture.bake(surface, it.field, options.texture_size, report))
+            textured = gridded.use(
+                lambda it: texture.bake(surface, it.field, it.grid, options.texture_size, report)
+            )
 
         with clock.stage("export"):
             files += export.write_models(textured, out_dir, options.print_height_mm)

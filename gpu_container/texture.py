@@ -1,4 +1,4 @@
-"""The Field's colours on the mesh: charts, and a picture that is painted from the Field where charts lie."""
+"""The Field on the mesh: charts, and pictures of colour and relief that are painted where charts lie."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import normalize
 
-from gpu_container import raster
+from gpu_container import raster, relief, tangent_space
 from gpu_container.device import evaluate
-from gpu_container.field import Field
+from gpu_container.field import RADIUS, Field
 from gpu_container.mesh import Mesh, fewer_faces
+from gpu_container.shading import vertex_normals
 from gpu_container.unwrap import Charts, unwrap
 from infra.errors import UnwrapFailed
 
@@ -37,6 +39,9 @@ class TexturedMesh:
     faces: NDArray[np.int32]  # (m, 3) into the k vertices, in the order of mesh.faces
     uv: NDArray[np.float32]  # (k, 2) 0..1, u to the right, v down from the texture's upper edge
     texture: NDArray[np.uint8]  # (s, s, 3) sRGB; every texel has a colour
+    normals: NDArray[np.float32]  # (n, 3) of length 1, one for each of mesh.vertices
+    tangents: NDArray[np.float32]  # (k, 4) see tangent_space.tangents
+    normal_map: NDArray[np.uint8]  # (s, s, 3) tangent space: what the dense surface has and the mesh has not
 
     @property
     def vertices(self) -> NDArray[np.float32]:
@@ -47,16 +52,19 @@ class TexturedMesh:
 def bake(
     mesh: Mesh,
     field: Field,
+    grid: torch.Tensor,
     size: int,
     progress: Callable[[float], None] | None = None,
 ) -> TexturedMesh:
-    """``mesh`` with a texture of ``size`` by ``size`` texels.
+    """``mesh`` with a texture and a normal map of ``size`` by ``size`` texels.
 
-    The field is asked for colours inside charts and up to ``raster.REACH`` texels around them; gutters take the
-    nearest chart's colour, so that mip-maps mix in nothing foreign. The same input gives the same bytes.
+    Both are asked for on the dense surface, inside charts and up to ``raster.REACH`` texels around them;
+    gutters take the nearest chart's texel, so that mip-maps mix in nothing foreign. The same input gives the
+    same bytes.
 
     Args:
         field: where colours come from.
+        grid: raw density ``(r, r, r)``, see :meth:`Field.density_grid`: where the dense surface lies.
         progress: called with the share that is done, rising to 1.
 
     Raises:
@@ -70,9 +78,25 @@ def bake(
         mesh = fewer_faces(mesh, len(mesh.faces) // 2)
         charts = _charts(mesh, size)
     progress(0.7)
-    texture = paint(mesh, charts, field, size)
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    turned = tangent_space.tangents(
+        mesh.vertices[charts.source], normals[charts.source], charts.uv, charts.faces
+    )
+    texels = _texels(charts, size)
+    progress(0.75)
+    own = texels.of(normals[mesh.faces])
+    points = texels.of(mesh.vertices[mesh.faces])
+    # Where the cube has cut the object the mesh is flat, whatever is smoothed across its edges.
+    cut = (points.abs() > RADIUS).any(dim=-1, keepdim=True)
+    otherwise = normalize(torch.where(cut, texels.face_normals(mesh), own), dim=-1)
+    points, facing = map(torch.from_numpy, relief.under(grid, points.numpy(), otherwise.numpy()))
+    colors = evaluate(field.color, points.to(field.device)).cpu().numpy()
+    progress(0.9)
+    bent = tangent_space.local(facing, own, texels.of(turned[charts.faces]))
+    texture = texels.picture(np.round(np.clip(colors, 0, 1) * 255).astype(np.uint8))
+    normal_map = texels.picture(tangent_space.as_texels(bent))
     progress(1.0)
-    return TexturedMesh(mesh, charts.source, charts.faces, charts.uv, texture)
+    return TexturedMesh(mesh, charts.source, charts.faces, charts.uv, texture, normals, turned, normal_map)
 
 
 def _charts(mesh: Mesh, size: int) -> Charts:
@@ -86,20 +110,39 @@ def _charts(mesh: Mesh, size: int) -> Charts:
     )
 
 
-def paint(mesh: Mesh, charts: Charts, field: Field, size: int) -> NDArray[np.uint8]:
-    """The texture ``(size, size, 3)`` sRGB of ``charts``."""
+@dataclass(frozen=True)
+class _Texels:
+    """Which point of the surface each texel shows."""
+
+    covered: NDArray[np.bool_]  # (s, s) whether it shows any
+    face: NDArray[np.int32]  # (t,) of each that does
+    weights: torch.Tensor  # (t, 3) barycentric
+
+    def of(self, corners: NDArray[np.float32]) -> torch.Tensor:
+        """What faces have at their corners ``(m, 3, c)``, at each covered texel: ``(t, c)``."""
+        return torch.einsum("tc,tcx->tx", self.weights, torch.from_numpy(corners[self.face]))
+
+    def face_normals(self, mesh: Mesh) -> torch.Tensor:
+        """Of the faces themselves, at each covered texel: ``(t, 3)``, of any length."""
+        corners = mesh.vertices[mesh.faces]
+        crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        return torch.from_numpy(crossed[self.face])
+
+    def picture(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Values ``(t, 3)`` of the covered texels as a picture ``(s, s, 3)``, gutters filled."""
+        picture = np.zeros((*self.covered.shape, 3), np.uint8)
+        picture[self.covered] = values
+        return fill_gutters(picture, self.covered)
+
+
+def _texels(charts: Charts, size: int) -> _Texels:
     face_of = np.empty((size, size), np.int32)
     weights = np.zeros((size, size, 3), np.float32)
     raster.texel_surface(
         charts.uv, charts.faces, face_of, weights, np.empty((size, size), np.float32), raster.REACH
     )
     covered = face_of >= 0
-    corners = mesh.vertices[mesh.faces[face_of[covered]]]  # (t, 3, 3)
-    points = np.einsum("tc,tcx->tx", weights[covered], corners)
-    colors = evaluate(field.color, torch.from_numpy(points).to(field.device)).cpu().numpy()
-    texture = np.zeros((size, size, 3), np.uint8)
-    texture[covered] = np.round(np.clip(colors, 0, 1) * 255)
-    return fill_gutters(texture, covered)
+    return _Texels(covered, face_of[covered], torch.from_numpy(weights[covered]))
 
 
 def fill_gutters(texture: NDArray[np.uint8], covered: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -23,6 +23,8 @@ from gpu_container.glb import ROUGHNESS
 
 #: the first file of the package, and the only one that says anything about the scene
 _SCENE = "model.usdc"
+#: names of the pictures in it
+COLOR, NORMAL = "color.png", "normal.png"
 #: 1 January 1980, the first day that a ZIP file can name, in seconds since 1970
 _EPOCH = 315532800
 
@@ -43,7 +45,7 @@ def encode(
         faces: ``(m, 3)`` into those, counter-clockwise seen from outside.
         uv: ``(k, 2)``, v down from the picture's upper edge.
         uv_faces: ``(m, 3)`` into ``uv``.
-        pictures: PNG files: ``color.png``, and if there is one ``normal.png`` (tangent space, y up).
+        pictures: PNG files by name: :data:`COLOR`, and if there is one :data:`NORMAL` (tangent space, y up).
     """
     with tempfile.TemporaryDirectory(prefix="maquette-") as name:
         folder = Path(name)
@@ -106,7 +108,7 @@ def _write_scene(
         for wrap in ("wrapS", "wrapT"):
             texture.CreateInput(wrap, Sdf.ValueTypeNames.Token).Set("clamp")
         texture.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
-        if name == "normal.png":
+        if name == NORMAL:
             # Bytes 0..255 are directions -1..1, and no colours.
             texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("raw")
             texture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(2, 2, 2, 1))

@@ -10,6 +10,7 @@ INPUT = "input.png"
 OBJ = "mesh.obj"
 MTL = "mesh.mtl"
 TEXTURE = "mesh_texture.png"
+NORMAL_MAP = "mesh_normal.png"
 STL = "mesh.stl"
 GLB = "mesh.glb"
 USDZ = "mesh.usdz"
@@ -21,7 +22,7 @@ POSTER = "poster.webp"
 MANIFEST = "manifest.json"
 
 #: artifacts of every job, whatever its options; the views of the orbit come on top
-FIXED = (INPUT, OBJ, MTL, TEXTURE, STL, GLB, USDZ, THREEMF, PLY, VIDEO, POSTER, MANIFEST)
+FIXED = (INPUT, OBJ, MTL, TEXTURE, NORMAL_MAP, STL, GLB, USDZ, THREEMF, PLY, VIDEO, POSTER, MANIFEST)
 
 #: file name extension -> Content-Type (IANA registry; ``video/mp4`` for H.264 in MP4)
 CONTENT_TYPES: Mapping[str, str] = MappingProxyType(

@@ -37,7 +37,8 @@ class Egg(Ball):
 @pytest.fixture(scope="module")
 def textured() -> TexturedMesh:
     egg = Egg()
-    return texture.bake(mesh.extract(egg, egg.density_grid(64), 2000), egg, 256)
+    grid = egg.density_grid(64)
+    return texture.bake(mesh.extract(egg, grid, 2000), egg, grid, 256)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def gltf_document(path: Path) -> dict[str, Any]:
 
 def test_the_models_come_with_all_that_they_refer_to(folder: Path, textured: TexturedMesh) -> None:
     names = [artifacts.OBJ, artifacts.MTL, artifacts.TEXTURE, artifacts.STL, artifacts.GLB]
-    names += [artifacts.USDZ, artifacts.THREEMF, artifacts.PLY]
+    names += [artifacts.NORMAL_MAP, artifacts.USDZ, artifacts.THREEMF, artifacts.PLY]
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert "mtllib mesh.mtl" in (folder / "mesh.obj").read_text()
     assert "map_Kd mesh_texture.png" in (folder / "mesh.mtl").read_text()
@@ -111,7 +112,12 @@ def test_the_glb_says_everything_a_viewer_needs(folder: Path, textured: Textured
     document = gltf_document(folder / "mesh.glb")
     assert document["asset"] == {"version": "2.0", "generator": f"Maquette {export.version('maquette')}"}
     (primitive,) = document["meshes"][0]["primitives"]
-    assert sorted(primitive["attributes"]) == ["NORMAL", "POSITION", "TEXCOORD_0"]  # no vertex colours
+    assert sorted(primitive["attributes"]) == [
+        "NORMAL",
+        "POSITION",
+        "TANGENT",
+        "TEXCOORD_0",
+    ]  # no vertex colours
     (material,) = document["materials"]
     assert material["doubleSided"] is False
     assert material["pbrMetallicRoughness"]["metallicFactor"] == 0
@@ -123,7 +129,8 @@ def test_the_glb_says_everything_a_viewer_needs(folder: Path, textured: Textured
     upright = export.y_up(textured.vertices)
     np.testing.assert_allclose(places["min"], upright.min(axis=0))
     np.testing.assert_allclose(places["max"], upright.max(axis=0))
-    assert (folder / "mesh_texture.png").read_bytes() in (folder / "mesh.glb").read_bytes()
+    for name in ("mesh_texture.png", "mesh_normal.png"):
+        assert (folder / name).read_bytes() in (folder / "mesh.glb").read_bytes()
 
 
 def test_normals_are_unit_long_smooth_and_outward(textured: TexturedMesh) -> None:
@@ -227,7 +234,7 @@ def test_the_manifest_admits_a_mesh_with_holes(textured: TexturedMesh) -> None:
 
 def test_every_artifact_has_a_type_and_pages_are_none_of_them() -> None:
     names = artifacts.expected_names(30)
-    assert len(names) == len(set(names)) == 42
+    assert len(names) == len(set(names)) == 43
     assert names[-1] == artifacts.MANIFEST
     assert all(artifacts.content_type(name) for name in names)
     with pytest.raises(KeyError):

@@ -30,7 +30,8 @@ HEIGHT_MM = 80.0
 @pytest.fixture(scope="module")
 def textured() -> TexturedMesh:
     egg = Egg()
-    return texture.bake(mesh.extract(egg, egg.density_grid(64), 2000), egg, 256)
+    grid = egg.density_grid(64)
+    return texture.bake(mesh.extract(egg, grid, 2000), egg, grid, 256)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def validate_usd(path: Path) -> list[str]:
 def test_the_package_is_what_quick_look_takes(folder: Path) -> None:
     with zipfile.ZipFile(folder / artifacts.USDZ) as package:
         members = package.infolist()
-        assert [member.filename for member in members] == ["model.usdc", "color.png"]
+        assert [member.filename for member in members] == ["model.usdc", "color.png", "normal.png"]
         for member in members:
             assert member.compress_type == zipfile.ZIP_STORED
             with package.open(member) as opened:

@@ -30,10 +30,14 @@ def surface_of(field: Ball, faces: int = 3000) -> mesh.Mesh:
     return mesh.extract(field, field.density_grid(64), faces)
 
 
+def baked(field: Ball, surface: mesh.Mesh | None = None, size: int = SIZE) -> TexturedMesh:
+    return texture.bake(surface or surface_of(field), field, field.density_grid(64), size)
+
+
 @pytest.fixture(scope="module")
 def ball() -> tuple[Painted, TexturedMesh]:
     field = Painted(0.6)
-    return field, texture.bake(surface_of(field), field, SIZE)
+    return field, baked(field)
 
 
 def test_cuts_double_vertices_and_change_nothing_else(ball: tuple[Painted, TexturedMesh]) -> None:
@@ -84,14 +88,14 @@ def test_no_texel_is_left_black_and_gutters_continue_what_is_beside_them(
 
 def test_only_texels_in_and_beside_charts_are_asked_for(ball: tuple[Painted, TexturedMesh]) -> None:
     field, textured = ball
-    texture.paint(textured.mesh, unwrap.Charts(textured.source, textured.faces, textured.uv), field, SIZE)
+    baked(field, textured.mesh)
     assert 0.35 * SIZE**2 < field.asked < 0.9 * SIZE**2
 
 
 @pytest.mark.parametrize("back", [False, True])
 def test_the_textured_mesh_looks_like_the_field(back: bool) -> None:
     field = Painted(0.6, center=(0.05, 0.1, -0.1))
-    textured = texture.bake(surface_of(field), field, SIZE)
+    textured = baked(field)
     positions = textured.vertices[:, [1, 2, 0]].astype(float) @ viewer.turn(180 if back else 0)
     seen = viewer.look_at_mesh(positions, textured.faces, textured.uv, textured.texture, 96)
     expected = viewer.look_at_field(field, 96, back=back)
@@ -102,17 +106,18 @@ def test_the_textured_mesh_looks_like_the_field(back: bool) -> None:
 @pytest.mark.parametrize("size", [256, 300, 2048])
 def test_any_asked_size_comes_out(size: int) -> None:
     field = Painted(0.5)
-    textured = texture.bake(surface_of(field, 600), field, size)
+    textured = baked(field, surface_of(field, 600), size)
     assert textured.texture.shape == (size, size, 3)
     assert textured.uv.max() == pytest.approx(1, abs=0.02)
 
 
 def test_the_same_mesh_gives_the_same_bytes(ball: tuple[Painted, TexturedMesh]) -> None:
     field, textured = ball
-    again = texture.bake(textured.mesh, field, SIZE)
+    again = baked(field, textured.mesh)
     assert np.array_equal(again.uv, textured.uv)
     assert np.array_equal(again.faces, textured.faces)
     assert np.array_equal(again.texture, textured.texture)
+    assert np.array_equal(again.normal_map, textured.normal_map)
 
 
 def test_texels_take_the_nearest_triangle_within_reach_and_no_other() -> None:
@@ -164,7 +169,7 @@ def test_a_packer_that_dies_is_tried_again_on_half_the_faces_and_then_given_up(
     surface = surface_of(Ball(0.5), 600)
     monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", "import os; os.abort()"))
     with caplog.at_level(logging.WARNING), pytest.raises(UnwrapFailed, match="status -6"):
-        texture.bake(surface, Ball(0.5), 256)
+        baked(Ball(0.5), surface)
     assert "half the faces" in caplog.text
 
 
@@ -181,7 +186,7 @@ def test_a_packer_that_fails_on_large_meshes_only_gets_a_smaller_one(
     )
     monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", choosy))
     with caplog.at_level(logging.WARNING):
-        textured = texture.bake(surface, Ball(0.5), 256)
+        textured = baked(Ball(0.5), surface)
     assert len(textured.mesh.faces) <= 505
     assert mesh.is_sound((textured.mesh.vertices, textured.mesh.faces))
     assert "too many" in caplog.text

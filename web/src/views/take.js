@@ -18,6 +18,7 @@ const PURPOSES = new Map([
   ["mesh.obj", "The model for older programs"],
   ["mesh.mtl", "Belongs to the OBJ file"],
   ["mesh_texture.png", "What is painted on it"],
+  ["mesh_normal.png", "Its relief, as a normal map"],
   ["mesh.ply", "With a colour at every corner: MeshLab, CloudCompare"],
   ["render.mp4", "A turn around it, as a video"],
   ["poster.webp", "A portrait of it"],

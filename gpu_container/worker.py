@@ -111,9 +111,9 @@ class Worker:
         if job is not None:
             with telemetry.about(job_id=job.job_id, attempt=job.attempt):
                 log.info("claimed")
-                # Since its record was made: its upload counts, too. Later attempts waited for other things.
-                if job.attempt == 1:
-                    telemetry.seconds("QueueSeconds", max(self._table.clock() - job.created_at, 0.0))
+                # Later attempts waited for other things: a lease to end, a pause to be over.
+                if job.attempt == 1 and job.queued_at is not None:
+                    telemetry.seconds("QueueSeconds", max(self._table.clock() - job.queued_at, 0.0))
                 self._run(job, message)
                 _measure_memory()
 

@@ -56,6 +56,8 @@ class Job:
     #: when table and buckets forget the job
     expires_at: float
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: when its photo was there and it began to wait for a worker
+    queued_at: float | None = None
     #: raised by every write; readers drop what does not raise it
     seq: int = 1
     #: raised by every claim; the number that fences a stale worker off

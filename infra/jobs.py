@@ -71,6 +71,7 @@ class JobTable:
                 updated_at=now,
                 expires_at=int(now + RETENTION_SECONDS),
                 options=options,
+                queued_at=now if arrived else None,
                 sweep_at=now + (RESEND_SECONDS if arrived else UPLOAD_SECONDS),
             )
         )
@@ -83,10 +84,12 @@ class JobTable:
 
     def photo_arrived(self, job: Job, source: Source) -> Job:
         """``awaiting_upload → queued``. Any other state stays as it is and is returned."""
+        now = self.clock()
         sets = {
             "status": "queued",
             "source": source.__dict__,
-            "sweep_at": self.clock() + RESEND_SECONDS,
+            "queued_at": now,
+            "sweep_at": now + RESEND_SECONDS,
         }
         try:
             return self._update(job.job_id, "#status = :awaiting", {"awaiting": "awaiting_upload"}, sets)

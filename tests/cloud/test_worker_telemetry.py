@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from infra.job import Job
+from infra.jobs import JobTable
 from tests.cloud.conftest import Cloud
 from tests.cloud.test_protocol_worker import until, waiting
 
@@ -126,6 +128,15 @@ def test_a_job_that_went_well_is_measured_and_no_metric_counts_by_it(
     assert told.metrics("PeakDeviceMemory") == []
     assert told.metrics("AttemptsBroken") == []
     assert {line["job_id"] for line in told.lines if "_aws" in line} == {"job"}, "to be searched for"
+
+
+def test_waiting_begins_when_the_photo_is_there(cloud: Cloud, work: Callable[..., Told]) -> None:
+    uploaded = cloud.queued("other").source
+    an_hour_ago = JobTable(cloud.settings.jobs_table, clock=lambda: time.time() - 3600)
+    job = an_hour_ago.create("job", "operator", uploaded, {"resolution": 64}, arrived=False)
+    cloud.table.photo_arrived(job, uploaded)
+    cloud.queue.send("job")
+    assert work("quick", ended).metric("QueueSeconds")[0] < 60
 
 
 def test_an_attempt_that_broke_is_counted_and_told_with_its_stage_and_trace(

@@ -20,6 +20,8 @@ from infra.deployment.stack import SAM_STACK, Stack
 from infra.deployment.target import Target
 from infra.errors import DeploymentError, StackFailed
 
+#: resources by which a stack is known to be one of Maquette
+_OURS = {"UploadBucket", "ArtifactBucket", "SiteBucket", "JobsTable"}
 _KEPT = ("Retain", "RetainExceptOnCreate")
 #: CloudFront takes its time to leave all edges, instances theirs to drain
 _DELETION_SECONDS = 5400
@@ -71,6 +73,8 @@ def _look(where: Target, found: Stack | None) -> Inventory:
     cloudformation = where.client("cloudformation")
     body = cloudformation.get_template(StackName=found.arn, TemplateStage="Processed")["TemplateBody"]
     policies = {name: about.get("DeletionPolicy") for name, about in _resources(body).items()}
+    if not set(policies) >= _OURS:
+        raise StackFailed(f"The stack {where.name} is not one of Maquette: it is left alone.")
     for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=found.arn):
         for resource in page["StackResourceSummaries"]:
             name, kind = resource.get("PhysicalResourceId"), resource["ResourceType"]
@@ -100,11 +104,7 @@ def _announce(where: Target, found: Stack | None, inventory: Inventory, *, with_
         say(f"This will delete the {where}:")
         say("  functions, APIs, queues with their messages, workers and their images, the site, logs, alarms.")
     if kept:
-        say(
-            "It will also delete, with all that they hold:"
-            if with_data
-            else "These stay, with all that they hold:"
-        )
+        say(f"{'It will also delete' if with_data else 'These stay'}, with all that they hold:")
         for line in kept:
             say(f"  {line}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import sys
@@ -12,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.deployment import destroy
-from infra.errors import DeploymentError, NotConfirmed
+from infra.errors import DeploymentError, NotConfirmed, StackFailed
 from tests.deployment.conftest import STACK, Bench
 
 PLACE = "123456789012-us-east-1"
@@ -86,6 +87,16 @@ def test_with_data_everything_of_this_deployment_goes_and_nothing_else(
     assert "It will also delete, with all that they hold" in capsys.readouterr().out
 
 
+def test_a_stack_that_is_none_of_ours_is_left_alone(account: None) -> None:
+    body = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "somebodys"}}}}
+    boto3.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(body))
+    boto3.client("s3").put_object(Bucket="somebodys", Key="precious")
+    with pytest.raises(StackFailed, match="not one of Maquette"):
+        destroy.destroy(destroy.parse(["--stack", STACK, "--yes", "--with-data"]))
+    assert stacks() == [STACK]
+    assert boto3.client("s3").head_object(Bucket="somebodys", Key="precious")
+
+
 def test_keys_go_with_the_stack_and_a_new_deployment_makes_new_ones(deployed: Bench) -> None:
     manager = boto3.client("secretsmanager")
     former = manager.get_secret_value(SecretId=f"{STACK}/access-key")["SecretString"]
@@ -131,26 +142,25 @@ def test_more_objects_than_one_request_can_name_are_deleted(account: None) -> No
     assert versions("many") == []
 
 
-@pytest.mark.parametrize("answer", ["yes\n", "atelie\n", "\n"])
-def test_only_the_stacks_name_goes_on(deployed: Bench, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+def type_in(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """Destroy from a terminal on which somebody types ``answer``."""
     ours, theirs = pty.openpty()
     os.write(ours, answer.encode())
     with os.fdopen(theirs) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        with pytest.raises(NotConfirmed, match="nothing was changed"):
+        try:
             destroy.destroy(destroy.parse(["--stack", STACK]))
-    os.close(ours)
+        finally:
+            os.close(ours)
+
+
+def test_only_the_stacks_name_typed_removes_it(deployed: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer in ("yes\n", "atelie\n", "\n"):
+        with pytest.raises(NotConfirmed, match="nothing was changed"):
+            type_in(monkeypatch, answer)
     assert STACK in stacks()
     assert versions(SITE)
-
-
-def test_the_stacks_name_typed_removes_it(deployed: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = pty.openpty()
-    os.write(ours, f"{STACK}\n".encode())
-    with os.fdopen(theirs) as terminal:
-        monkeypatch.setattr(sys, "stdin", terminal)
-        destroy.destroy(destroy.parse(["--stack", STACK]))
-    os.close(ours)
+    type_in(monkeypatch, f"{STACK}\n")
     assert STACK not in stacks()
 
 

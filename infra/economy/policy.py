@@ -57,7 +57,7 @@ class ScalingPolicy:
 class Standing:
     """What the template lets stand whether photos come or not, as far as it costs."""
 
-    #: metrics that all alarms look at together
+    #: metrics that all alarms look at together, those that AWS makes for tracking and for machines included
     alarm_metrics: int
     dashboards: int
     secrets: int
@@ -147,11 +147,7 @@ def scaling(plan: Plan) -> ScalingPolicy:
         max_workers=min(
             int(plan.value("WorkerScaling", "MaxCapacity")), int(plan.value("WorkerFleet", "MaxSize"))
         ),
-        trackings=tuple(
-            _tracking(plan, name)
-            for name in plan.of_type("AWS::ApplicationAutoScaling::ScalingPolicy")
-            if plan.value(name, "PolicyType") == "TargetTrackingScaling"
-        ),
+        trackings=tuple(_tracking(plan, name) for name in _trackings(plan)),
         first_worker_messages=int(plan.value("FirstWorkerAlarm", "Threshold")),
         first_worker_periods=int(plan.value("FirstWorkerAlarm", "EvaluationPeriods")),
         first_worker_cooldown=float(step["Cooldown"]),
@@ -174,7 +170,9 @@ def standing(plan: Plan) -> Standing:
     (stream,) = plan.of_type("AWS::Lambda::EventSourceMapping")
     (stage,) = plan.of_type("AWS::ApiGateway::Stage")
     return Standing(
-        alarm_metrics=sum(_metrics_of(plan, name) for name in plan.of_type("AWS::CloudWatch::Alarm")),
+        alarm_metrics=sum(_metrics_of(plan, name) for name in plan.of_type("AWS::CloudWatch::Alarm"))
+        + sum(2 * len(_counted(_tracked(plan, name))) for name in _trackings(plan))
+        + 2,
         dashboards=len(plan.of_type("AWS::CloudWatch::Dashboard")),
         secrets=len(plan.of_type("AWS::SecretsManager::Secret")),
         endpoint_zones=sum(
@@ -195,10 +193,26 @@ def standing(plan: Plan) -> Standing:
     )
 
 
+def _trackings(plan: Plan) -> list[str]:
+    """Names of the target tracking policies."""
+    policies = plan.of_type("AWS::ApplicationAutoScaling::ScalingPolicy")
+    return [name for name in policies if plan.value(name, "PolicyType") == "TargetTrackingScaling"]
+
+
+def _tracked(plan: Plan, name: str) -> list[dict[str, Any]]:
+    return list(
+        plan.value(name, "TargetTrackingScalingPolicyConfiguration", "CustomizedMetricSpecification", "Metrics")
+    )
+
+
+def _counted(metrics: list[dict[str, Any]]) -> list[str]:
+    """Names of the metrics that an expression is made of."""
+    return [it["MetricStat"]["Metric"]["MetricName"] for it in metrics if "MetricStat" in it]
+
+
 def _tracking(plan: Plan, name: str) -> Tracking:
     said = plan.value(name, "TargetTrackingScalingPolicyConfiguration")
-    metrics = said["CustomizedMetricSpecification"]["Metrics"]
-    names = {it["MetricStat"]["Metric"]["MetricName"] for it in metrics if "MetricStat" in it}
+    names = set(_counted(_tracked(plan, name)))
     workers = names & {"RunningTaskCount", "DesiredTaskCount"}
     jobs = names - workers
     if len(workers) != 1 or not _UNDER_WAY <= jobs <= _UNDER_WAY | _WAITING:
@@ -218,7 +232,7 @@ def _metrics_of(plan: Plan, alarm: str) -> int:
         metrics = plan.value(alarm, "Metrics")
     except BadConfiguration:
         return 1  # of a single metric, named by the alarm itself
-    return sum("MetricStat" in it for it in metrics)
+    return len(_counted(metrics))
 
 
 def _worker(plan: Plan) -> Settings:

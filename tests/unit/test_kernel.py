@@ -274,17 +274,28 @@ def run_elsewhere(cache: Path, **cpu: str) -> tuple[int, int, bool, float]:
     return compiled, hits, avx512, error
 
 
-def test_importing_compiles_nothing_and_a_second_process_finds_the_machine_code(tmp_path: Path) -> None:
-    compiled, hits, _, error = run_elsewhere(tmp_path)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, int, bool, float]]:
+    """A folder for machine code, and what the first process with it said."""
+    cache = tmp_path_factory.mktemp("cache")
+    return cache, run_elsewhere(cache)
+
+
+def test_importing_compiles_nothing_and_a_second_process_finds_the_machine_code(
+    first: tuple[Path, tuple[int, int, bool, float]],
+) -> None:
+    cache, (compiled, hits, _, error) = first
     assert (compiled, hits) == (0, 0)
     assert error < EXACT
-    assert run_elsewhere(tmp_path)[:2] == (0, 1)
+    assert run_elsewhere(cache)[:2] == (0, 1)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names processors of another kind")
-def test_a_processor_with_shorter_vectors_gets_code_of_its_own(tmp_path: Path) -> None:
-    run_elsewhere(tmp_path)
+def test_a_processor_with_shorter_vectors_gets_code_of_its_own(
+    first: tuple[Path, tuple[int, int, bool, float]],
+) -> None:
+    cache, _ = first
     # what every x86-64 has
-    _, hits, avx512, error = run_elsewhere(tmp_path, NUMBA_CPU_NAME="x86-64", NUMBA_CPU_FEATURES="+sse2")
+    _, hits, avx512, error = run_elsewhere(cache, NUMBA_CPU_NAME="x86-64", NUMBA_CPU_FEATURES="+sse2")
     assert (hits, avx512) == (0, False)
     assert error < EXACT

@@ -61,7 +61,7 @@ def test_a_record_is_one_object_that_says_when_who_and_what(written: Callable[[]
     }
 
 
-@pytest.mark.parametrize("message", ['{"a": 1}', "17", "null", "größer \u2028 🙂 \udcff", "%s"])
+@pytest.mark.parametrize("message", ['{"a": 1}', "17", "null", "größer \u2028 🙂", "%s"])
 def test_a_message_stays_the_text_it_is(written: Callable[[], Written], message: str) -> None:
     log.info(message)
     assert written().messages == [message]
@@ -218,6 +218,11 @@ def test_a_process_writes_nothing_but_objects_however_it_ends() -> None:
     assert "old" in found.messages[0]
     assert [line.get("exception_name") for line in found.logs] == [None, "ZeroDivisionError", "SystemError"]
     assert [metric.name for metric in found.metrics] == ["JobsQueued"]
+
+
+def test_names_of_files_in_any_encoding_can_be_told() -> None:
+    ended = run("log.info(os.fsdecode(b'caf\\xe9.png'))", MAQUETTE_LOG="json")  # not UTF-8
+    assert read(ended.stdout).messages == ["caf\udce9.png"]
 
 
 def test_the_handlers_that_lambda_brings_give_way() -> None:

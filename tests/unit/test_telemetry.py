@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from infra import telemetry
 from infra.telemetry import about, count, megabytes, note, seconds, without_secrets
 from tests.telemetry import Metric, Written, json_log, read
+
+ROOT = Path(__file__).parents[2]
 
 log = logging.getLogger("infra.something")
 
@@ -285,3 +289,16 @@ def test_before_its_start_and_as_text_a_metric_goes_nowhere(capsys: pytest.Captu
     assert telemetry._output is None
     count("JobsQueued")
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_table_in_the_documentation_lists_every_metric() -> None:
+    sources = [
+        path.read_text("utf-8")
+        for room in ("functions", "gpu_container")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    written = set(re.findall(r'telemetry\.(?:count|seconds|megabytes)\("(\w+)"', "\n".join(sources)))
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    _, _, table = text.partition("| metric |")
+    rows = table.partition("\n\n")[0].splitlines()[2:]
+    assert {name for row in rows for name in row.split("|")[1].strip().split(", ")} == written

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from infra.deployment import deploy
+from infra.deployment import bundle, deploy
 from infra.errors import BuildFailed, NotConfirmed, StackFailed
 from tests.deployment.conftest import ROOT, STACK, Bench, build_site, declared
 from tests.deployment.tools import OVERRIDE
@@ -85,6 +85,15 @@ def test_a_second_run_changes_nothing_and_says_so(bench: Bench, capfd: pytest.Ca
     told = capfd.readouterr().out.splitlines()
     assert "Nothing to change: everything was there already." in told
     assert told[-1] == bench.outputs()["SiteUrl"]
+
+
+def test_the_functions_are_the_same_bytes_each_time_so_that_sam_finds_nothing_to_change(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "two"):
+        bundle.make(tmp_path / name)
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        made.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert made[0] == made[1]
 
 
 def test_an_upgrade_has_its_image_in_place_before_any_worker_is_told_to_take_it(bench: Bench) -> None:

@@ -18,7 +18,10 @@ from typing import Any
 _BY_PARAMETER = {
     "dynamodb": ("TableName", {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"}),
     "secretsmanager": ("SecretId", {"GetSecretValue"}),
-    "sqs": ("QueueUrl", {"SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"}),
+    "sqs": (
+        "QueueUrl",
+        {"SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"},
+    ),
 }
 #: what a multipart upload is made of, besides its being broken off
 _UPLOADS = {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}

@@ -13,9 +13,18 @@ from pathlib import Path
 
 import httpx
 
+#: environment variable with the address of one that runs already, such as compose.yaml's
+RUNNING = "LOCALSTACK_URL"
 #: where ``make test-localstack`` puts it
 PYTHON = Path(__file__).parents[2] / "build" / "localstack" / "bin" / "python"
 START_SECONDS = 90.0
+#: how it is to be, wherever it runs
+ENVIRONMENT = {
+    "SERVICES": "s3,sqs",
+    "EAGER_SERVICE_LOADING": "1",
+    "S3_SKIP_SIGNATURE_VALIDATION": "0",  # else every signature is good
+    "DISABLE_EVENTS": "1",
+}
 
 
 @contextmanager
@@ -23,12 +32,8 @@ def localstack(folder: Path) -> Iterator[str]:
     """A running server with its files in ``folder``; its address."""
     port = _free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {
-        "SERVICES": "s3,sqs",
-        "EAGER_SERVICE_LOADING": "1",
+    environment |= ENVIRONMENT | {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "S3_SKIP_SIGNATURE_VALIDATION": "0",  # else every signature is good
-        "DISABLE_EVENTS": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DNS_ADDRESS": "0",
         "LOCALSTACK_DATA_DIR": str(folder / "data"),

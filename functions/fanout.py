@@ -70,7 +70,7 @@ def _measure(job: Job) -> None:
     """The metrics of a job that has just ended; a canceled one is nobody's success or failure."""
     if job.status == "succeeded":
         telemetry.count("JobsSucceeded")
-        telemetry.seconds("JobSeconds", job.updated_at - job.created_at)
+        telemetry.seconds("JobSeconds", job.updated_at - (job.queued_at or job.created_at))
     elif job.status == "failed":
         telemetry.count("JobsFailed")
         telemetry.count("JobsFailed", code=(job.error or {}).get("code", "unknown"))

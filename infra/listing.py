@@ -18,6 +18,8 @@ from infra.jobs import JobTable
 #: seconds since 1970; no job was made after this
 _END_OF_TIME = 1e11
 _LONGEST_ID = 64
+#: as many are counted in the line before a job
+_LONGEST_LINE = 500
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def owned(table: JobTable, owner: str, *, limit: int = 20, cursor: str | None = 
 def queue_position(table: JobTable, job: Job) -> int | None:
     """1 for the queued job that came first, None for a job that does not wait.
 
-    A fair guess: the queue itself promises no order, and the index lags a moment behind. Counted as far as one
-    page of the index reaches, some ten thousand jobs.
+    A fair guess: the queue itself promises no order, and the index lags a moment behind. None, too, in a line
+    so long that counting it, every few seconds and for everyone who waits, would keep the index busy.
     """
     if job.status != "queued" or job.sweep_at is None:
         return None
@@ -67,8 +69,9 @@ def queue_position(table: JobTable, job: Job) -> int | None:
         ExpressionAttributeNames={"#status": "status", "#sweep_at": "sweep_at"},
         ExpressionAttributeValues=to_dynamodb({":queued": "queued", ":sweep_at": job.sweep_at}),
         Select="COUNT",
+        Limit=_LONGEST_LINE,
     )
-    return int(answer["Count"]) + 1
+    return None if "LastEvaluatedKey" in answer else int(answer["Count"]) + 1
 
 
 def due(table: JobTable) -> Iterator[Job]:

@@ -52,6 +52,12 @@ class JobQueue:
             return Message(message["Body"], message["ReceiptHandle"])
         return None
 
+    def depth(self) -> int:
+        """About how many messages there are, waiting or received and not deleted yet."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
     def hide(self, message: Message, seconds: float) -> None:
         """Nobody else sees the message for so long from now; 0 shows it at once."""
         self._client.change_message_visibility(

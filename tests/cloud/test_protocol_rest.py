@@ -182,6 +182,20 @@ def test_the_place_in_the_queue_counts_down_as_others_are_taken(cloud: Cloud, re
     assert [place("second"), place("third")] == [None, 1]
 
 
+def test_a_very_long_line_is_not_counted_to_its_end(
+    cloud: Cloud, rest: Rest, ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.listing._LONGEST_LINE", 2)
+    owner = tokens.read(ann, SECRET).owner or ""
+    for name in ("first", "second", "third"):
+        cloud.queued(name, owner=owner)
+    places = [
+        rest("GET", "/jobs/{job_id}", token=ann, job_id=n)[1]["job"]["queue_position"]
+        for n in ("first", "second", "third")
+    ]
+    assert places == [1, 2, None]
+
+
 def test_artifacts_come_with_what_the_manifest_says_and_a_link_that_works(
     cloud: Cloud, rest: Rest, ann: str, done: Job
 ) -> None:

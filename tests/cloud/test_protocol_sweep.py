@@ -11,6 +11,7 @@ from infra.clients import client
 from infra.job import Job
 from infra.jobs import RESEND_SECONDS, UPLOAD_SECONDS, JobTable
 from infra.listing import due
+from infra.queue import JobQueue
 from tests.cloud.conftest import Clock, Cloud
 
 LEASE, DEADLINE = 60.0, 900.0
@@ -164,3 +165,16 @@ def test_a_job_that_is_deleted_while_the_sweeper_looks_is_no_trouble(
     monkeypatch.setattr(functions.sweep, "due", lambda table: iter([seen]))
     app.on_schedule({"source": "aws.events"}, None)
     assert [job.job_id for job in cloud.jobs()] == ["fresh"]
+
+
+def test_a_sweep_counts_the_messages_so_that_the_queue_is_never_unused(
+    cloud: Cloud, table: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    depth = JobQueue.depth
+    monkeypatch.setattr(JobQueue, "depth", lambda queue: asked.append(depth(queue)) or asked[-1])
+    cloud.queue.send("one")
+    cloud.queue.send("two")
+    cloud.queue.receive(wait_seconds=0, hidden_seconds=60)
+    assert functions.sweep.sweep(cloud.settings) == 0
+    assert asked == [2], "one waits, one is being worked on"

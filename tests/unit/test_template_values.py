@@ -142,12 +142,12 @@ def test_every_log_group_is_kept_for_a_time_that_there_is(resources: Resources) 
 def test_whatever_a_stack_leaves_behind_is_a_bucket_or_a_table_with_what_people_made(
     resources: Resources,
 ) -> None:
-    kept = {name for name, thing in resources.items() if thing.get("DeletionPolicy") == "Retain"}
+    kept = {name for name, thing in resources.items() if thing.get("DeletionPolicy") == "RetainExceptOnCreate"}
     assert kept == {"UploadBucket", "ArtifactBucket", "JobsTable"}
     stateful = ("S3::Bucket", "DynamoDB::Table", "Logs::LogGroup", "SecretsManager::Secret", "ECR::Repository")
     for name, thing in resources.items():
         if thing["Type"].removeprefix("AWS::") in stateful:
-            assert thing["DeletionPolicy"] == thing["UpdateReplacePolicy"], name
+            assert thing["DeletionPolicy"].removesuffix("ExceptOnCreate") == thing["UpdateReplacePolicy"], name
 
 
 def test_names_are_of_this_stack(resources: Resources) -> None:

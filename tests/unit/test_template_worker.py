@@ -127,22 +127,34 @@ def test_a_machine_with_a_worker_on_it_is_not_scaled_in(resources: Resources) ->
 
 
 def test_workers_are_counted_by_jobs_that_wait_and_jobs_that_run(resources: Resources) -> None:
-    policy = scaling(resources, "TargetTrackingScaling")
+    (policy,) = [
+        policy
+        for policy in scaling(resources, "TargetTrackingScaling")
+        if policy["TargetValue"] == {"Ref": "BacklogPerWorker"}
+    ]
+    read = read_by(policy)
+    assert read.pop("ApproximateNumberOfMessagesVisible") == {"JobQueue"}
+    assert read.pop("ApproximateNumberOfMessagesNotVisible") == {"JobQueue"}
+    assert list(read.values()) == [{"Cluster", "WorkerService"}], "and are held against workers"
+
+
+def test_scaling_looks_at_its_own_queue_and_its_own_workers_alone(resources: Resources) -> None:
+    for policy in scaling(resources, "TargetTrackingScaling"):
+        assert set().union(*read_by(policy).values()) == {"JobQueue", "Cluster", "WorkerService"}
+        metrics = policy["CustomizedMetricSpecification"]["Metrics"]
+        (answer,) = [metric for metric in metrics if metric["ReturnData"]]
+        assert identifiers(answer["Expression"]) == {metric["Id"] for metric in metrics if metric is not answer}
+        assert not policy.get("DisableScaleIn"), "one policy that keeps workers keeps them for all"
+
+
+def read_by(policy: dict[str, Any]) -> dict[str, set[str]]:
+    """Per metric that a policy reads, what it is of."""
     metrics = policy["CustomizedMetricSpecification"]["Metrics"]
-    read = {name: set(names_in(stat["Metric"]["Dimensions"])) for name, stat in stats(metrics).items()}
-    assert read == {
-        "ApproximateNumberOfMessagesVisible": {"JobQueue"},
-        "ApproximateNumberOfMessagesNotVisible": {"JobQueue"},
-        "RunningTaskCount": {"Cluster", "WorkerService"},
-    }
-    (answer,) = [metric for metric in metrics if metric["ReturnData"]]
-    assert identifiers(answer["Expression"]) == {metric["Id"] for metric in metrics if metric is not answer}
-    assert policy["TargetValue"] == {"Ref": "BacklogPerWorker"}
-    assert not policy.get("DisableScaleIn")
+    return {name: set(names_in(stat["Metric"]["Dimensions"])) for name, stat in stats(metrics).items()}
 
 
 def test_the_first_worker_comes_when_a_job_waits_and_none_is_wanted(resources: Resources) -> None:
-    policy = scaling(resources, "StepScaling")
+    policy = scaling(resources, "FirstWorkerPolicy", "StepScaling")
     assert policy["AdjustmentType"] == "ExactCapacity"
     assert [step["ScalingAdjustment"] for step in policy["StepAdjustments"]] == [1]
     alarm = of_type(resources, "AWS::CloudWatch::Alarm")["FirstWorkerAlarm"]
@@ -152,11 +164,12 @@ def test_the_first_worker_comes_when_a_job_waits_and_none_is_wanted(resources: R
     assert alarm["EvaluationPeriods"] == 1
 
 
-def scaling(resources: Resources, kind: str) -> dict[str, Any]:
+def scaling(resources: Resources, kind: str) -> list[dict[str, Any]]:
+    """Every policy of a kind; all of them move the same target."""
     policies = of_type(resources, "AWS::ApplicationAutoScaling::ScalingPolicy").values()
-    (found,) = [policy for policy in policies if policy["PolicyType"] == kind]
-    assert found["ScalingTargetId"] == {"Ref": "WorkerScaling"}
-    return dict(found[f"{kind}PolicyConfiguration"])
+    found = [policy for policy in policies if policy["PolicyType"] == kind]
+    assert all(policy["ScalingTargetId"] == {"Ref": "WorkerScaling"} for policy in found)
+    return [dict(policy[f"{kind}PolicyConfiguration"]) for policy in found]
 
 
 def stats(metrics: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -154,7 +154,7 @@ def read_by(policy: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def test_the_first_worker_comes_when_a_job_waits_and_none_is_wanted(resources: Resources) -> None:
-    policy = scaling(resources, "FirstWorkerPolicy", "StepScaling")
+    (policy,) = scaling(resources, "StepScaling")
     assert policy["AdjustmentType"] == "ExactCapacity"
     assert [step["ScalingAdjustment"] for step in policy["StepAdjustments"]] == [1]
     alarm = of_type(resources, "AWS::CloudWatch::Alarm")["FirstWorkerAlarm"]

@@ -29,7 +29,17 @@ from infra.errors import BadConfiguration, MissingDependency
 ROOT = Path(__file__).parents[2]
 #: packages of ours; of ``infra`` what runs elsewhere stays out
 PACKAGES = ("functions", "infra")
-ELSEWHERE = ("local", "commands", "deployment", "economy", "cli.py", "flags.py", "download.py", "conversion.py", "site_files.py")
+ELSEWHERE = (
+    "local",
+    "commands",
+    "deployment",
+    "economy",
+    "cli.py",
+    "flags.py",
+    "download.py",
+    "conversion.py",
+    "site_files.py",
+)
 #: part of Lambda's Python runtime
 IN_THE_RUNTIME = ("boto3",)
 #: the Python that Lambda runs the functions on

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions import access
-from infra import listing, storage, tokens
+from infra import links, listing, storage, tokens
 from infra.artifacts import content_type
 from infra.errors import BadInput, InvalidOption, NotFound, Unauthorized
 from infra.job import OPERATOR, Job, Source, iso
@@ -153,9 +153,9 @@ def stream_events(request: Request, settings: Settings, job_id: str) -> Answer:
 def list_artifacts(request: Request, settings: Settings, job_id: str) -> Answer:
     """``GET /jobs/{job_id}/artifacts``: every file of a succeeded job, with a link that holds for minutes."""
     prefix, names = _artifacts(_visible_job(request, settings, job_id), settings)
+    urls = links.to_files(settings, prefix, list(names))
     files = [
-        {"name": name, **facts, "url": storage.download_link(settings.artifact_bucket, prefix + name)}
-        for name, facts in names.items()
+        {"name": name, **facts, "url": url} for (name, facts), url in zip(names.items(), urls, strict=True)
     ]
     return Answer(200, {"job_id": job_id, "artifacts": files, "expires_in": storage.DOWNLOAD_LINK_SECONDS})
 
@@ -165,7 +165,7 @@ def get_artifact(request: Request, settings: Settings, job_id: str, name: str) -
     prefix, names = _artifacts(_visible_job(request, settings, job_id), settings)
     if name not in names:
         raise NotFound("This job has no such file.")
-    link = storage.download_link(settings.artifact_bucket, prefix + name)
+    link = links.to_file(settings, prefix + name)
     return Answer(302, {"url": link}, {"Location": link})
 
 

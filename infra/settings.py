@@ -16,6 +16,9 @@ MAQUETTE_SESSION_SECRET         key that signs session tokens, at least 32 bytes
 MAQUETTE_SESSION_SECRET_ARN     the Secrets Manager secret that holds the key
 MAQUETTE_ACCESS_KEY             key that a new session must give; or instead of it, if any is wanted:
 MAQUETTE_ACCESS_KEY_ARN         the Secrets Manager secret that holds it; neither: anyone may start one
+MAQUETTE_LINK_DOMAIN            distribution that links to results lead to; with both of these, or none of
+MAQUETTE_LINK_KEY_ID            the three: then they lead to the bucket. Id of the key that it trusts;
+MAQUETTE_LINK_SECRET_ARN        the Secrets Manager secret with the private half, PEM (PKCS #1)
 MAQUETTE_OPEN_SESSIONS          ``operator``: every new session is the operator's (a machine of one's own)
 MAQUETTE_SITE_ORIGIN            origin that may call REST from a browser; unset: none but its own
 MAQUETTE_WEIGHTS                worker: folder of the TripoSR weights; unset: what a fetch has left here
@@ -44,6 +47,15 @@ from infra.weights import default_directory, default_matte_model
 
 #: HS256 wants a key as long as its hash (RFC 7518, section 3.2).
 SESSION_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class LinkKey:
+    """What signs links to results for a distribution."""
+
+    domain: str
+    key_id: str
+    secret_arn: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,15 @@ class Settings:
     @property
     def access_key_arn(self) -> str | None:
         return self.environment.get("MAQUETTE_ACCESS_KEY_ARN") or None
+
+    @property
+    def link_key(self) -> LinkKey | None:
+        """None where links lead to the bucket."""
+        names = ("MAQUETTE_LINK_DOMAIN", "MAQUETTE_LINK_KEY_ID", "MAQUETTE_LINK_SECRET_ARN")
+        given = [self.environment.get(name) or None for name in names]
+        if not any(given):
+            return None
+        return LinkKey(*(self._required(name) for name in names))
 
     @property
     def open_sessions(self) -> bool:

@@ -108,10 +108,15 @@ def download_link(bucket: str, key: str) -> str:
         "Bucket": bucket,
         "Key": key,
         "ResponseContentType": content_type(name),
-        "ResponseContentDisposition": f'attachment; filename="{name}"',
+        "ResponseContentDisposition": _attachment(name),
     }
     link = client("s3").generate_presigned_url("get_object", Params=parameters, ExpiresIn=DOWNLOAD_LINK_SECONDS)
     return str(link)
+
+
+def _attachment(name: str) -> str:
+    """To be saved and never shown as a page, however a link leads to it."""
+    return f'attachment; filename="{name}"'
 
 
 def read_metadata(bucket: str, key: str, version: str | None) -> dict[str, str]:
@@ -157,7 +162,13 @@ def photo_too_large(size: int) -> ImageTooLarge:
 def write_artifact(bucket: str, key: str, path: Path) -> None:
     """Put one result in its place, with the type its name has in :mod:`infra.artifacts`."""
     with path.open("rb") as body:
-        client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type(path.name))
+        client("s3").put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ContentType=content_type(path.name),
+            ContentDisposition=_attachment(path.name),
+        )
 
 
 def poster_link(bucket: str, manifest_key: str) -> str:

@@ -88,9 +88,9 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    folder, (_, private) = tmp_path_factory.mktemp("life"), key_pair()
+    folder, (public, private) = tmp_path_factory.mktemp("life"), key_pair()
     with deployed(
-        folder, access_key=ACCESS_KEY, link_key=("", private), session_secret=SECRET
+        folder, access_key=ACCESS_KEY, link_key=(public, private), session_secret=SECRET
     ) as deployment:
         story = Story(deployment, ACCESS_KEY, SECRET)
         story.tell()

@@ -55,7 +55,7 @@ def prove(
         base = BASE
         tell("base", f"Debian {SUITE}, {_seconds(make_base)}")
     tell("build", _seconds(lambda: build_image(base, build, log)))
-    tell("size", f"{image_bytes() / 1e9:.2f} GB, of which the base {image_bytes(base) / 1e9:.2f} GB")
+    tell("size", f"{image_bytes(IMAGE) / 1e9:.2f} GB, of which the base {image_bytes(base) / 1e9:.2f} GB")
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="maquette-")))
         cloud = parts.enter_context(Cloud(CloudOptions(port=0, workers=0, data=folder / "cloud")))
@@ -101,7 +101,7 @@ def build_image(base: str, options: Sequence[str], log: Path) -> None:
     call([find("buildah"), *command, f"--build-arg=BASE={base}", *options, "."], cwd=ROOT, log=log)
 
 
-def image_bytes(image: str = IMAGE) -> int:
+def image_bytes(image: str) -> int:
     """Bytes of all its layers, unpacked."""
     return int(call([find("podman"), "image", "inspect", "--format={{.Size}}", image]))
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
+from infra.deployment import keys
 from infra.local.endpoint import Endpoint
 from infra.local.gateway import Address, Gateway, bind
 from infra.local.moto import MotoServer
@@ -33,7 +35,7 @@ OF_SERVICES = {"WorkerExecutionRole", "WorkerInstanceRole"}
 SYSTEM = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}
 
 
-@dataclass
+@dataclass(repr=False)
 class Stack:
     """What the template comes to when it is deployed with ``parameters``."""
 
@@ -123,7 +125,7 @@ class Stack:
         }[kind]
 
 
-@dataclass
+@dataclass(repr=False)
 class Deployment:
     """A stack with everything running but the worker."""
 
@@ -132,8 +134,11 @@ class Deployment:
     functions: FunctionProcesses
     #: where each role's calls and variables are written down
     records: dict[str, Path]
-    environments: dict[str, dict[str, str]]
     folder: Path
+    access_key: str
+    session_secret: str
+    #: the private half, PEM
+    link_key: str
 
     @property
     def log(self) -> Path:
@@ -142,56 +147,78 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def deployed(
-    folder: Path, *, access_key: str, link_key: tuple[str, str], session_secret: str
-) -> Iterator[Deployment]:
-    """A deployment with everything on that a parameter can turn on. ``link_key``: both halves, PEM."""
+def deployed(folder: Path) -> Iterator[Deployment]:
+    """A deployment with everything on that a parameter can turn on."""
     with contextlib.ExitStack() as parts:
         address = bind("127.0.0.1", 0)
         endpoint = Endpoint(parts.enter_context(MotoServer()).endpoint_url)
-        secrets = endpoint.client("secretsmanager")
-
-        def secret(name: str, text: str) -> str:
-            return str(secrets.create_secret(Name=name, SecretString=text)["ARN"])
-
+        account = Account("maquette", endpoint)
+        link_key = keys.link_key(account)
         parameters = {
             "SiteOrigin": address.url,
-            "AccessKeySecretArn": secret("access-key", access_key),
-            "LinkPublicKey": link_key[0],
-            "LinkSecretArn": secret("link-key", link_key[1]),
+            "AccessKeySecretArn": keys.access_key(account),
+            "LinkPublicKey": link_key.public_key,
+            "LinkSecretArn": link_key.secret_arn,
             "ImageTag": "1",
         }
-        created = create(endpoint, parameters=parameters)
-        stack = Stack(endpoint, parameters, created, secret("session-secret", session_secret))
+        session_secret_arn = account.keep("session-secret", "s" * 64)
+        stack = Stack(endpoint, parameters, create(endpoint, parameters=parameters), session_secret_arn)
         given = stack.functions()
         records = {role: folder / f"{role}.jsonl" for role in (WORKER, *(role for role, _ in given.values()))}
-        environments = {handler: variables for handler, (_, variables) in given.items()}
         shared = SYSTEM | endpoint.environment()
         functions = FunctionProcesses(
             {
                 handler: shared | variables | _here("MAQUETTE_SOCKET_ENDPOINT", variables, address.url)
-                for handler, variables in environments.items()
+                for handler, (_, variables) in given.items()
             },
             {handler: records[role] for handler, (role, _) in given.items()},
             folder / "log",
             VersionsOfPhotos(endpoint),
         )
         parts.callback(functions.stop)
-        gateway = Gateway(address, created.triggers, functions, endpoint_url=endpoint.url, site_folder=folder)
+        triggers = stack.created.triggers
+        gateway = Gateway(address, triggers, functions, endpoint_url=endpoint.url, site_folder=folder)
         gateway.start()
         parts.callback(gateway.stop)
         for dispatcher in (
             *(
                 UploadDispatcher(endpoint, trigger, functions)
-                for trigger in created.triggers.uploads.values()
+                for trigger in triggers.uploads.values()
                 if trigger.queue_url
             ),
-            *(StreamDispatcher(endpoint, trigger, functions) for trigger in created.triggers.streams),
+            *(StreamDispatcher(endpoint, trigger, functions) for trigger in triggers.streams),
         ):
             dispatcher.start()
             parts.callback(dispatcher.join, 5.0)
             parts.callback(dispatcher.stop)
-        yield Deployment(stack, address, functions, records, environments, folder)
+        yield Deployment(
+            stack,
+            address,
+            functions,
+            records,
+            folder,
+            access_key=account.read(parameters["AccessKeySecretArn"]),
+            session_secret=account.read(session_secret_arn),
+            link_key=account.read(link_key.secret_arn),
+        )
+
+
+@dataclass(frozen=True)
+class Account:
+    """The place of a deployment, as :class:`infra.deployment.target.Target` is, and its secrets."""
+
+    name: str
+    endpoint: Endpoint
+
+    def client(self, service: str) -> Any:
+        return self.endpoint.client(service)
+
+    def keep(self, name: str, secret: str) -> str:
+        """ARN of a new secret."""
+        return str(self.client("secretsmanager").create_secret(Name=name, SecretString=secret)["ARN"])
+
+    def read(self, arn: str) -> str:
+        return str(self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
 
 
 class VersionsOfPhotos:
@@ -203,8 +230,6 @@ class VersionsOfPhotos:
     def __call__(self, handler: str, event: Any) -> Any:
         for record in event.get("Records", []) if isinstance(event, dict) else []:
             if "s3" in record:
-                from urllib.parse import unquote_plus
-
                 thing, bucket = record["s3"]["object"], record["s3"]["bucket"]["name"]
                 answer = self._s3.head_object(Bucket=bucket, Key=unquote_plus(thing["key"]))
                 thing["versionId"] = answer["VersionId"]

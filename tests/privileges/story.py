@@ -25,20 +25,19 @@ from tests.privileges.processes import start_module
 PHOTO = b"no stand-in looks at it"
 
 
-@dataclass
+@dataclass(repr=False)
 class Story:
     """Tells it to one deployment."""
 
     deployment: Deployment
-    access_key: str
-    session_secret: str
 
     def __post_init__(self) -> None:
         endpoint = self.deployment.stack.endpoint
         self._s3, self._dynamodb = endpoint.client("s3"), endpoint.client("dynamodb")
         self._names = self.deployment.stack.created.names
         #: what no log may hold
-        self.secrets = [self.access_key, self.session_secret]
+        given = self.deployment
+        self.secrets = [given.access_key, given.session_secret, *given.link_key.splitlines()[1:-1]]
 
     def tell(self) -> None:
         """All of it, up to the last job's removal."""
@@ -58,14 +57,16 @@ class Story:
                 self._drop("misunderstood.png", "failed", resolution="much")
                 self._cancel(token)
                 self._stop(token, worker)
-        operator, _ = tokens.issue(OPERATOR, self.session_secret)  # as whoever may read the secret can
+        operator, _ = tokens.issue(
+            OPERATOR, self.deployment.session_secret
+        )  # as whoever may read the secret can
         for job_id, owner in ((mine, token), (dropped, operator)):
             assert self._ask("DELETE", f"/jobs/{job_id}", owner).status_code == 204
 
     def _start_a_session(self) -> str:
         refused = self._ask("POST", "/sessions", None, {"access_key": "wrong"})
         assert refused.json()["error"]["code"] == "access_key_required"
-        answer = self._ask("POST", "/sessions", None, {"access_key": self.access_key})
+        answer = self._ask("POST", "/sessions", None, {"access_key": self.deployment.access_key})
         assert answer.status_code == 201, answer.text
         self.secrets.append(answer.json()["token"])
         return self.secrets[-1]

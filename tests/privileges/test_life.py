@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from infra.telemetry import NAMESPACE
-from tests.privileges.deployment import OF_SERVICES, WORKER, Deployment, Stack, deployed
+from tests.privileges.deployment import OF_SERVICES, WORKER, Stack, deployed
 from tests.privileges.iam import Permission, Request, forbidden, requests, unused
 from tests.privileges.recorder import read
 from tests.privileges.story import Story
@@ -39,10 +37,9 @@ LEFT_TO_DEFAULTS = {
 }
 #: Metrics of what does not happen in this life.
 NOT_HERE = {"FramesLost": "no socket is broken and open", "PeakDeviceMemory": "there is no GPU"}
-ACCESS_KEY, SECRET = "the key of the house", "s" * 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Life:
     """What was recorded of it."""
 
@@ -88,35 +85,16 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    folder, (public, private) = tmp_path_factory.mktemp("life"), key_pair()
-    with deployed(
-        folder, access_key=ACCESS_KEY, link_key=(public, private), session_secret=SECRET
-    ) as deployment:
-        story = Story(deployment, ACCESS_KEY, SECRET)
+    with deployed(tmp_path_factory.mktemp("life")) as deployment:
+        story = Story(deployment)
         story.tell()
-        yield recorded(deployment, [*story.secrets, ACCESS_KEY, SECRET, *private.splitlines()[1:-1]])
-
-
-def recorded(deployment: Deployment, secrets: list[str]) -> Life:
-    deployment.functions.stop()
-    lines = {role: read(path) for role, path in deployment.records.items()}
-    return Life(deployment.stack, lines, deployment.log.read_text(encoding="utf-8"), secrets)
+        deployment.functions.stop()
+        lines = {role: read(path) for role, path in deployment.records.items()}
+        yield Life(deployment.stack, lines, deployment.log.read_text(encoding="utf-8"), story.secrets)
 
 
 def ours(names: Iterable[str]) -> set[str]:
     return {name for name in names if name.startswith("MAQUETTE_")}
-
-
-def key_pair() -> tuple[str, str]:
-    """Public and private half, PEM."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return public.decode(), private.decode()
 
 
 def test_every_role_of_the_template_was_at_work(life: Life) -> None:
@@ -182,7 +160,7 @@ def test_every_line_of_every_process_is_an_object_that_says_who_speaks(life: Lif
 
 
 def test_no_process_writes_down_a_secret(life: Life) -> None:
-    for secret in (*life.secrets, "X-Amz-Signature=", "AWSAccessKeyId"):
+    for secret in (*life.secrets, "X-Amz-Signature=", "Key-Pair-Id="):
         assert secret not in life.log
 
 

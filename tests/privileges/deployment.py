@@ -266,9 +266,11 @@ def ecs_agent(record: Path, task_arn: str) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/api/container"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/api/container"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _here(name: str, variables: Mapping[str, str], value: str) -> dict[str, str]:

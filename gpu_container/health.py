@@ -3,9 +3,10 @@
     python -m gpu_container.health        exit status 0: well; 1: not, and a sentence why
 
 The sign is the time of a file's last change. The main thread holds the job and its lease, so a worker whose
-main thread is stuck does nothing good any more, while a pipeline that computes for minutes in its own thread is
-well. There is no file before the first message is asked for: until then a worker is not ready, and whoever runs
-this grants it the time to get so. Nothing heavy is imported: this runs every half minute beside the worker.
+main thread is stuck, or cannot get at its queue, does nothing good any more, while a pipeline that computes for
+minutes in its own thread is well. There is no file before the queue has answered once: until then a worker is
+not ready, and whoever runs this grants it the time to get so. Nothing heavy is imported: this runs every half
+minute beside the worker.
 """
 
 from __future__ import annotations

@@ -85,11 +85,11 @@ class Worker:
         self._stopping = True
 
     def serve(self) -> None:
-        """The loop. Trouble with the queue or the table is logged and outlived."""
+        """The loop. Trouble with the queue or the table is logged and outlived, but is no sign of life."""
         while not self._stopping:
-            self._heartbeat.beat()
             try:
                 self.serve_one()
+                self._heartbeat.beat()
             except Exception:
                 log.exception("a job could not be handled; its message will come back")
                 time.sleep(1.0)

@@ -166,6 +166,28 @@ class TestAWorker:
             one.stop()
             thread.join()
 
+    def test_that_cannot_get_at_its_queue_gives_no_sign(
+        self, cloud: Cloud, sign: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried = threading.Event()
+
+        def refuse(*_: object, **__: object) -> None:
+            tried.set()
+            raise OSError("no way to the queue")
+
+        with monkeypatch.context() as closed:
+            closed.setattr("infra.queue.JobQueue.receive", refuse)
+            one = self.worker(cloud, sign, stand_in.quick)
+            thread = threading.Thread(target=one.serve)
+            thread.start()
+            assert tried.wait(30)
+            assert not self.beats(sign, seconds=1.5)
+        try:
+            assert self.beats(sign), "once it can, it is well"
+        finally:
+            one.stop()
+            thread.join()
+
     def test_process_that_stands_still_is_found_out(
         self, cloud: Cloud, sign: Path, start: Callable[..., subprocess.Popen[bytes]]
     ) -> None:

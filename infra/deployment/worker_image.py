@@ -62,6 +62,8 @@ def build(
     """
     given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
     given += ["--build-context", f"models={models}"] if models else []
+    # podman and buildah make OCI images unless told otherwise, and those have no HEALTHCHECK
+    given += ["--format", "docker"] if Path(builder).name != "docker" else []
     # Attestations would be manifests of their own, and the repository keeps only so many.
     environment = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     _run(

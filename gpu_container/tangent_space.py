@@ -7,9 +7,9 @@ Reference: Khronos, glTF 2.0 specification, "Meshes", "Material".
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import normalize
+
+from gpu_container.compiled import compiled
 
 #: a direction that turns further from the mesh's normal than this, as a cosine, is another surface's
 _MOST_TURNED = 0.3
@@ -53,23 +53,59 @@ def _summed(per_face: NDArray[np.float64], faces: NDArray[np.int32], vertices: i
     return np.stack([np.bincount(faces.ravel(), spread[:, axis], vertices) for axis in range(3)], axis=-1)
 
 
-def local(directions: torch.Tensor, normals: torch.Tensor, tangents: torch.Tensor) -> torch.Tensor:
+def local(
+    directions: NDArray[np.float32], normals: NDArray[np.float32], tangents: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Unit ``directions`` in the frames that a viewer builds from interpolated ``normals`` and ``tangents``:
     ``(n, 3)``, ``(n, 3)`` and ``(n, 4)``. Straight outward where they lean too far.
     """
-    n, t = normalize(normals, dim=-1), normalize(tangents[:, :3], dim=-1)
-    b = torch.linalg.cross(n, t) * tangents[:, 3:].sign()
-    # Interpolated, the three are not quite at right angles: what is wanted is what the viewer's sum gives back.
-    # The inverse of such a frame by its cross products; a solver takes a hundred times as long for a million.
-    across_n, across_t = torch.linalg.cross(b, n), torch.linalg.cross(n, t)
-    volume = (t * across_n).sum(dim=-1)
-    parts = [(side * directions).sum(dim=-1) for side in (across_n, across_t, torch.linalg.cross(t, b))]
-    inside = torch.stack(parts, dim=-1) * volume.sign()[:, None]  # of any length, since it is brought to 1
-    leans = (volume.abs() < _FLATTEST) | ((directions * n).sum(dim=-1) < _MOST_TURNED)
-    outward = torch.tensor([0.0, 0.0, 1.0], device=n.device)
-    return normalize(torch.where(leans[:, None], outward, inside), dim=-1)
+    inside = np.empty_like(directions)
+    _local(directions, normals, tangents, inside)
+    return inside
 
 
-def as_texels(directions: torch.Tensor) -> NDArray[np.uint8]:
+@compiled
+def _local(
+    directions: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    tangents: NDArray[np.float32],
+    inside: NDArray[np.float32],
+) -> None:
+    for index in range(len(directions)):
+        dx, dy, dz = directions[index, 0], directions[index, 1], directions[index, 2]
+        nx, ny, nz = _unit(normals[index, 0], normals[index, 1], normals[index, 2])
+        tx, ty, tz = _unit(tangents[index, 0], tangents[index, 1], tangents[index, 2])
+        hand = 1.0 if tangents[index, 3] >= 0 else -1.0
+        bx, by, bz = _cross(nx, ny, nz, tx, ty, tz)
+        bx, by, bz = bx * hand, by * hand, bz * hand
+        # Interpolated, the three are not quite at right angles: what is wanted is what the viewer's sum gives
+        # back. The inverse of such a frame is its cross products, over the volume that it spans.
+        ux, uy, uz = _cross(bx, by, bz, nx, ny, nz)
+        vx, vy, vz = _cross(nx, ny, nz, tx, ty, tz)
+        wx, wy, wz = _cross(tx, ty, tz, bx, by, bz)
+        volume = tx * ux + ty * uy + tz * uz
+        if abs(volume) < _FLATTEST or dx * nx + dy * ny + dz * nz < _MOST_TURNED:
+            inside[index, 0], inside[index, 1], inside[index, 2] = 0.0, 0.0, 1.0
+            continue
+        side = 1.0 if volume > 0 else -1.0
+        inside[index, 0], inside[index, 1], inside[index, 2] = _unit(
+            side * (ux * dx + uy * dy + uz * dz),
+            side * (vx * dx + vy * dy + vz * dz),
+            side * (wx * dx + wy * dy + wz * dz),
+        )
+
+
+@compiled
+def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+    length = max(np.sqrt(x * x + y * y + z * z), 1e-12)
+    return x / length, y / length, z / length
+
+
+@compiled
+def _cross(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> tuple[float, float, float]:
+    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+
+
+def as_texels(directions: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Unit vectors ``(n, 3)`` as bytes: -1..1 becomes 0..255."""
-    return np.asarray(((directions.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy())
+    return np.round((np.clip(directions, -1, 1) + 1) * 127.5).astype(np.uint8)

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import normalize
 
 from gpu_container import raster, relief, tangent_space
 from gpu_container.device import evaluate
@@ -87,10 +86,11 @@ def bake(
     own = texels.of(normals[mesh.faces])
     points = texels.of(mesh.vertices[mesh.faces])
     # Where the cube has cut the object the mesh is flat, whatever is smoothed across its edges.
-    cut = (points.abs() > RADIUS).any(dim=-1, keepdim=True)
-    otherwise = normalize(torch.where(cut, texels.face_normals(mesh), own), dim=-1)
-    points, facing = map(torch.from_numpy, relief.under(grid, points.numpy(), otherwise.numpy()))
-    colors = evaluate(field.color, points.to(field.device)).cpu().numpy()
+    cut = np.asarray((np.abs(points) > RADIUS).any(axis=1))
+    otherwise = own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
+    otherwise[cut] = texels.face_normals(mesh, cut)
+    points, facing = relief.under(grid, points, otherwise)
+    colors = evaluate(field.color, torch.from_numpy(points).to(field.device)).cpu().numpy()
     progress(0.9)
     bent = tangent_space.local(facing, own, texels.of(turned[charts.faces]))
     texture = texels.picture(np.round(np.clip(colors, 0, 1) * 255).astype(np.uint8))
@@ -118,15 +118,16 @@ class _Texels:
     face: NDArray[np.int32]  # (t,) of each that does
     weights: torch.Tensor  # (t, 3) barycentric
 
-    def of(self, corners: NDArray[np.float32]) -> torch.Tensor:
+    def of(self, corners: NDArray[np.float32]) -> NDArray[np.float32]:
         """What faces have at their corners ``(m, 3, c)``, at each covered texel: ``(t, c)``."""
-        return torch.einsum("tc,tcx->tx", self.weights, torch.from_numpy(corners[self.face]))
+        mixed = torch.einsum("tc,tcx->tx", self.weights, torch.from_numpy(corners[self.face]))
+        return np.asarray(mixed.numpy())
 
-    def face_normals(self, mesh: Mesh) -> torch.Tensor:
-        """Of the faces themselves, at each covered texel: ``(t, 3)``, of any length."""
-        corners = mesh.vertices[mesh.faces]
+    def face_normals(self, mesh: Mesh, where: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Of the faces themselves, of length 1, at those of the covered texels that ``where`` names."""
+        corners = mesh.vertices[mesh.faces[self.face[where]]]
         crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        return torch.from_numpy(crossed[self.face])
+        return np.asarray(crossed / np.maximum(np.linalg.norm(crossed, axis=1, keepdims=True), 1e-20))
 
     def picture(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Values ``(t, 3)`` of the covered texels as a picture ``(s, s, 3)``, gutters filled."""

@@ -71,7 +71,7 @@ def test_a_viewer_gets_back_the_direction_that_was_put_in() -> None:
     across = torch.linalg.cross(normals, random_directions(4000).flip(0))
     along = torch.nn.functional.normalize(across, dim=-1) + 0.1 * normals  # not quite at right angles
     turned = torch.cat([along, hand], dim=-1)
-    local = tangent_space.local(directions, normals, turned)
+    local = torch.from_numpy(tangent_space.local(directions.numpy(), normals.numpy(), turned.numpy()))
     seen = shaded(normals, turned, local)
     assert (seen * directions).sum(dim=-1)[wanted].min() > 1 - 1e-5
     assert local[:, 2].min() >= 0

@@ -58,7 +58,7 @@ test: setup web ## Every test, against real local servers
 	@$(BIN)/python -m tests.browser.chromium
 	@$(if $(TESTS),,$(NPM) test --silent)
 	@echo "Testing: geometry, pictures, protocol, the local cloud with real workers, the site in a browser."
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 browser: setup ## Find a Chromium for the tests of the site, or install one
 	@$(BIN)/python -m tests.browser.chromium --install

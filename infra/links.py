@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from infra import storage, tokens
+from infra.errors import BadConfiguration
 from infra.settings import LinkKey, Settings
 
 
@@ -54,15 +55,23 @@ def _policy(resource: str, ends: int) -> bytes:
 def _signature(given: LinkKey, policy: bytes) -> str:
     import rsa  # late: only here, and not everywhere
 
-    signed = rsa.sign(policy, _private_key(given.secret_arn), "SHA-1")  # the one hash that it takes with RSA
+    signed = rsa.sign(policy, _private_key(given.secret_arn), "SHA-1")  # what it expects unless told otherwise
     return f"Signature={_in_an_address(signed)}&Key-Pair-Id={given.key_id}"
 
 
 @lru_cache(maxsize=1)
 def _private_key(secret_arn: str) -> Any:
     import rsa
+    from pyasn1.error import PyAsn1Error
 
-    return rsa.PrivateKey.load_pkcs1(tokens.stored_secret(secret_arn).encode())
+    try:
+        return rsa.PrivateKey.load_pkcs1(tokens.stored_secret(secret_arn).encode())
+    except (ValueError, PyAsn1Error):
+        # From None: the cause may quote what it could not read.
+        raise BadConfiguration(
+            "The secret that MAQUETTE_LINK_SECRET_ARN names holds no RSA key in PEM of PKCS #1 "
+            "(BEGIN RSA PRIVATE KEY). openssl rsa -traditional makes one of another form."
+        ) from None
 
 
 def _in_an_address(value: bytes) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from infra import links, storage, tokens
 from infra.errors import BadConfiguration
 from infra.settings import Settings
+from tests import distribution
 
 DOMAIN, KEY_ID, SECRET_ARN = (
     "d111abc.cloudfront.net",
@@ -33,10 +31,8 @@ def key() -> rsa.RSAPrivateKey:
 @pytest.fixture
 def deployment(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Settings of a deployment whose secret is at hand."""
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-    monkeypatch.setattr(tokens, "stored_secret", lambda arn: pem.decode() if arn == SECRET_ARN else "")
+    pem = distribution.private_pem(key)
+    monkeypatch.setattr(tokens, "stored_secret", lambda arn: pem if arn == SECRET_ARN else "")
     links._private_key.cache_clear()
     yield Settings(
         {
@@ -50,28 +46,8 @@ def deployment(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def admits(url: str, key: rsa.RSAPrivateKey, *, now: float | None = None) -> bool:
-    """Whether a distribution that trusts the key would answer the request, as its guide tells it."""
-    address, given = url.partition("?")[0], {n: v for n, (v,) in parse_qs(urlsplit(url).query).items()}
-    if given.get("Key-Pair-Id") != KEY_ID:
-        return False
-    if "Policy" in given:
-        policy = decoded(given["Policy"])
-    else:
-        # no blank anywhere, and the address as it was asked for
-        condition = f'{{"DateLessThan":{{"AWS:EpochTime":{given["Expires"]}}}}}'
-        policy = f'{{"Statement":[{{"Resource":"{address}","Condition":{condition}}}]}}'.encode()
-    try:
-        key.public_key().verify(decoded(given["Signature"]), policy, padding.PKCS1v15(), hashes.SHA1())
-    except InvalidSignature:
-        return False
-    (statement,) = json.loads(policy)["Statement"]
-    resource, ends = statement["Resource"], statement["Condition"]["DateLessThan"]["AWS:EpochTime"]
-    fits = address.startswith(resource[:-1]) if resource.endswith("*") else address == resource
-    return fits and (now or time.time()) < ends
-
-
-def decoded(value: str) -> bytes:
-    return base64.b64decode(value.translate(str.maketrans("-_~", "+=/")), validate=True)
+    """Whether a distribution that trusts the key would answer the request."""
+    return distribution.admits(url, {KEY_ID: key.public_key()}, now=now)
 
 
 def test_a_link_to_a_file_opens_it_and_nothing_else(deployment: Settings, key: rsa.RSAPrivateKey) -> None:
@@ -137,8 +113,51 @@ def test_a_list_of_files_takes_one_signature(deployment: Settings) -> None:
     assert len(queries) == 1
 
 
-def test_half_a_key_for_links_is_told_at_once() -> None:
-    with pytest.raises(BadConfiguration, match="MAQUETTE_LINK_KEY_ID"):
-        _ = Settings({"MAQUETTE_LINK_DOMAIN": DOMAIN, "MAQUETTE_LINK_SECRET_ARN": SECRET_ARN}).link_key
-    empty = {"MAQUETTE_LINK_DOMAIN": "", "MAQUETTE_LINK_KEY_ID": "", "MAQUETTE_LINK_SECRET_ARN": ""}
-    assert Settings(empty).link_key is None
+VARIABLES = {
+    "MAQUETTE_LINK_DOMAIN": DOMAIN,
+    "MAQUETTE_LINK_KEY_ID": KEY_ID,
+    "MAQUETTE_LINK_SECRET_ARN": SECRET_ARN,
+}
+
+
+@pytest.mark.parametrize("missing", VARIABLES)
+def test_a_part_of_a_key_for_links_is_told_at_once(missing: str) -> None:
+    for environment in (VARIABLES | {missing: ""}, {n: v for n, v in VARIABLES.items() if n != missing}):
+        with pytest.raises(BadConfiguration, match=missing):
+            _ = Settings(environment).link_key
+    alone = {missing: VARIABLES[missing]}
+    with pytest.raises(BadConfiguration):
+        _ = Settings(alone).link_key
+
+
+def test_without_a_key_for_links_there_is_none() -> None:
+    assert Settings({}).link_key is None
+    assert Settings(dict.fromkeys(VARIABLES, "")).link_key is None
+
+
+def other_secrets() -> dict[str, str]:
+    parts = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    traditional = (parts[0], serialization.PrivateFormat.TraditionalOpenSSL, parts[2])
+    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    frame = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n"
+    return {
+        "PKCS #8, as openssl 3 writes it": rsa_key.private_bytes(*parts).decode(),
+        "an elliptic curve": ec.generate_private_key(ec.SECP256R1()).private_bytes(*traditional).decode(),
+        "half a key": "\n".join(distribution.private_pem(rsa_key).splitlines()[:9]),
+        "no base64": frame.format("***"),
+        "no key": frame.format("AAAA"),
+        "another version": frame.format("MAMCAQE="),
+        "no ASCII": "schlüssel",
+        "nothing": "",
+    }
+
+
+@pytest.mark.parametrize("secret", other_secrets().values(), ids=other_secrets())
+def test_a_secret_that_cannot_sign_is_told_without_being_shown(
+    deployment: Settings, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setattr(tokens, "stored_secret", lambda _: secret)
+    with pytest.raises(BadConfiguration, match="MAQUETTE_LINK_SECRET_ARN") as told:
+        links.to_file(deployment, PREFIX + "mesh.glb")
+    assert told.value.__suppress_context__
+    assert not [line for line in secret.splitlines()[1:-1] if line in str(told.value)]

@@ -109,6 +109,12 @@ def test_models_are_given_out_only_for_signed_links() -> None:
     assert statement["Condition"]["StringEquals"]["AWS:SourceArn"].endswith("/SiteDistribution")
 
 
+@pytest.mark.parametrize("parameters", [{}, {"SiteDomain": "maquette.example"}])
+def test_links_lead_to_the_origin_of_the_page(parameters: dict[str, str]) -> None:
+    variables = resolved("ApiFunction", **KEY, **parameters)["Environment"]["Variables"]
+    assert "https://" + variables["MAQUETTE_LINK_DOMAIN"] == variables["MAQUETTE_SITE_ORIGIN"]
+
+
 def test_every_origin_is_a_private_bucket_that_only_the_distribution_reads() -> None:
     config = resolved("SiteDistribution", **KEY)["DistributionConfig"]
     for origin in config["Origins"]:

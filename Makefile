@@ -15,8 +15,11 @@ DEMO_FLAGS := $(shell test -t 1 || echo --once)
 # Where `deploy` and `destroy` go: make deploy STACK=maquette REGION=us-east-1 PROFILE=mine YES=1
 TARGET := $(if $(STACK),--stack '$(STACK)') $(if $(REGION),--region '$(REGION)') $(if $(PROFILE),--profile '$(PROFILE)') $(if $(YES),--yes)
 
+# Several processes share the cores: a thread that waits for others of its kind must not keep one busy.
+TESTING := OMP_WAIT_POLICY=passive MAQUETTE_THREADS=1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo up test browser test-localstack template lambda deploy destroy check format bench lock clean
+.PHONY: help setup web demo up test browser test-localstack test-deployment template lambda deploy destroy check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +61,10 @@ test: setup web ## Every test, against real local servers
 	@$(BIN)/python -m tests.browser.chromium
 	@$(if $(TESTS),,$(NPM) test --silent)
 	@echo "Testing: geometry, pictures, protocol, the local cloud with real workers, the site in a browser."
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(TESTING) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(or $(TESTS),--ignore tests/deployment)
+
+test-deployment: setup ## make deploy and make destroy, against servers and programs in the place of AWS and its tools
+	@$(TESTING) $(BIN)/python -m pytest -n 2 --dist loadfile tests/deployment
 
 browser: setup ## Find a Chromium for the tests of the site, or install one
 	@$(BIN)/python -m tests.browser.chromium --install

@@ -22,7 +22,7 @@ TESTING := OMP_WAIT_POLICY=passive MAQUETTE_THREADS=1
 .PHONY: help setup web demo up test browser test-localstack test-deployment template lambda deploy destroy check format bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the virtual environment with every pinned dependency
 
@@ -55,7 +55,7 @@ demo: setup web ## The sample photos through the whole local cloud; shows where 
 up: setup web ## Run the whole cloud on this machine (Ctrl-C ends it)
 	@$(BIN)/maquette up
 
-test: setup web ## Every test, against real local servers
+test: setup web ## Every test but those of make deploy, against real local servers
 	@timeout 240 $(MAKE) --no-print-directory $(LOCALSTACK) || \
 	  echo "LocalStack could not be installed: the tests that need it are skipped."
 	@$(BIN)/python -m tests.browser.chromium

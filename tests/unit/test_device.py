@@ -51,7 +51,8 @@ def test_chunks_halve_until_they_fit_and_the_answer_is_the_same(points: torch.Te
 
     answer = evaluate(field.density, points, chunk=1 << 17)
 
-    assert torch.equal(answer, Ball().density(points))
+    # not to the last bit: how many of a call's points are left over for scalar code depends on its size
+    torch.testing.assert_close(answer, Ball().density(points), rtol=1e-6, atol=0)
     assert 15_000 < field.largest_call <= 30_000
 
 

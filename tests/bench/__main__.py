@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gpu_container.device import set_threads
-from tests.bench import machine, orbit, site, stages, triposr
+from tests.bench import machine, model, orbit, site, stages, triposr
 
 RESULT = Path(__file__).parents[2] / "build" / "bench.json"
 
@@ -24,6 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three runs of one photo instead of five of each")
     parser.add_argument("--site", action="store_true", help="the site alone; writes nothing")
+    parser.add_argument(
+        "--models", action="store_true", help="stages, mesh, texture, files alone; writes nothing"
+    )
     parser.add_argument("photos", nargs="*", type=Path, help="instead of the project's samples")
     asked = parser.parse_args()
     runs = 3 if asked.quick else 5
@@ -36,6 +39,12 @@ def main() -> None:
     threads = set_threads()
     before = machine.load()
     measured = [stages.measure(photo, runs, console) for photo in (photos[:1] if asked.quick else photos)]
+    models = _models(measured[0], runs, console)
+    if asked.models:
+        console.print(f"Load before: {before:.1f}")
+        console.print(_stages_table(measured, runs))
+        _print_models(models, runs, console)
+        return
     rendered = orbit.measure(measured[0].field, measured[0].grid, runs, console)
     learned = triposr.measure(runs, console)
     seen = site.measure(runs, console)
@@ -45,6 +54,7 @@ def main() -> None:
         "runs": runs,
         "pipeline": {one.name: one.as_dict() for one in measured},
         "orbit": rendered.as_dict(),
+        "model": {one.name: one.as_dict() for one in models},
         "triposr": learned.as_dict(),
         "site": seen.as_dict() if seen else None,
     }
@@ -52,6 +62,7 @@ def main() -> None:
     console.print(
         _table(f"Orbit of {rendered.views} views at {rendered.size}², median of {rendered.runs}", rendered)
     )
+    _print_models(models, runs, console)
     console.print(_triposr_parts(learned, runs))
     console.print(_triposr_job(learned, runs))
     _print_site(seen, console)
@@ -60,6 +71,18 @@ def main() -> None:
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"Written to {RESULT}")
+
+
+def _models(photo: stages.Measured, runs: int, console: Console) -> list[model.Measured]:
+    """Of a photo by its engine, and of the known scene as TripoSR would see it."""
+    given = {photo.name: (photo.field, model.plain_raw(photo.field), photo.field.color)}
+    given["the chair"] = triposr.scene_field()
+    return [model.measure(name, *ways, runs, console) for name, ways in given.items()]
+
+
+def _print_models(models: list[model.Measured], runs: int, console: Console) -> None:
+    for one in models:
+        console.print(_table(f"Mesh, texture and files of {one.name}, median of {runs}", one))
 
 
 def _print_site(seen: site.Measured | None, console: Console) -> None:
@@ -78,7 +101,7 @@ def _stages_table(measured: list[stages.Measured], runs: int) -> Table:
     return table
 
 
-def _table(title: str, measured: orbit.Measured | site.Measured) -> Table:
+def _table(title: str, measured: orbit.Measured | model.Measured | site.Measured) -> Table:
     table = Table(title=title)
     table.add_column("")
     table.add_column("", justify="right")

@@ -91,13 +91,7 @@ def measure(runs: int, console: Console) -> Measured:
     with console.status("matrix products"):
         kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
         peaks = {name: work.matmul_peak(kind) for name, kind in kinds.items()}
-    planes = scene.triplane()
-    decoder = Decoder.from_state_dict(scene.decoder_weights()).requires_grad_(False)
-    triplane = TriplaneField(planes, decoder)
-
-    def plain(points: torch.Tensor) -> torch.Tensor:
-        return torch.cat([reference.triplane_query(planes, decoder, p) for p in points.split(PLAIN_CHUNK)])
-
+    triplane, plain = _scene()
     parts = {}
     with console.status("network"), torch.inference_mode():
         parts |= _network(noise, runs)
@@ -121,6 +115,23 @@ def measure(runs: int, console: Console) -> Measured:
         peaks=peaks, parts=parts, large_views=large, large_decibels=large_decibels, stages=stages, job=job,
         plain_job=plain_job, memory=memory,
     )  # fmt: skip
+
+
+def _scene() -> tuple[TriplaneField, Callable[[torch.Tensor], torch.Tensor]]:
+    """The known scene, and what the plain formulas say of points in it: raw density and colours ``(n, 4)``."""
+    planes = scene.triplane()
+    decoder = Decoder.from_state_dict(scene.decoder_weights()).requires_grad_(False)
+
+    def plain(points: torch.Tensor) -> torch.Tensor:
+        return torch.cat([reference.triplane_query(planes, decoder, p) for p in points.split(PLAIN_CHUNK)])
+
+    return TriplaneField(planes, decoder), plain
+
+
+def scene_field() -> tuple[TriplaneField, Callable[..., torch.Tensor], Callable[..., torch.Tensor]]:
+    """The known scene, its plain raw density and its plain colours."""
+    triplane, plain = _scene()
+    return triplane, lambda points: plain(points)[:, 0], lambda points: plain(points)[:, 1:]
 
 
 _TELL_PEAK = """

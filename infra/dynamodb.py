@@ -90,6 +90,8 @@ def _exact(value: Any) -> Any:
         return Decimal(repr(round(value, 6)))
     if isinstance(value, Mapping):
         return {name: _exact(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, (list, tuple)):
+        return [_exact(inner) for inner in value]
     return value
 
 
@@ -99,4 +101,6 @@ def _plain(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
     return value

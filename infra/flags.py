@@ -12,6 +12,12 @@ ForegroundRatio = Annotated[float | None, typer.Option(help="Share of the frame 
 Resolution = Annotated[int | None, typer.Option(help="Density samples along a side [256].")]
 TextureSize = Annotated[int | None, typer.Option(help="Side of the texture, pixels [1024].")]
 TargetFaces = Annotated[int | None, typer.Option(help="Triangles of the mesh [20000].")]
+Parts = Annotated[str | None, typer.Option(help="largest, or all bodies that are more than crumbs.")]
+Lods = Annotated[str | None, typer.Option(help="Triangles of coarser models as well: 5000,1000.")]
+TextureSource = Annotated[
+    str | None, typer.Option(help="auto: the photo where it is better; field: the Field's colours alone.")
+]
+AmbientOcclusion = Annotated[bool | None, typer.Option(help="Bake a map of ambient occlusion.")]
 Views = Annotated[int | None, typer.Option(help="Pictures in the orbit [30].")]
 ViewSize = Annotated[int | None, typer.Option(help="Side of each picture, pixels [512].")]
 PrintHeight = Annotated[float | None, typer.Option(help="Height of the printed model, mm [100].")]

@@ -12,6 +12,8 @@ from infra.errors import InvalidOption
 
 EngineName = Literal["auto", "triposr", "inflate"]
 Background = Literal["auto", "remove", "keep"]
+Parts = Literal["largest", "all"]
+TextureSource = Literal["auto", "field"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class Options:
     texture_size: int = 1024
     #: triangles the mesh is decimated to
     target_faces: int = 20_000
+    #: what stays of a surface of several bodies: the largest, or all that are more than crumbs
+    parts: Parts = "largest"
+    #: triangles of further, coarser models, one file each
+    lods: tuple[int, ...] = ()
+    #: where colours come from: the photo itself where it is better, or the Field alone
+    texture_source: TextureSource = "auto"
+    #: whether light that does not reach crevices is baked into a map of its own
+    ambient_occlusion: bool = False
     #: pictures in the orbit
     views: int = 30
     #: side of each of them, pixels; None lets the engine choose (512, or 256 for triposr on a CPU)
@@ -43,10 +53,14 @@ class Options:
         "resolution": (32, 512),
         "texture_size": (256, 4096),
         "target_faces": (500, 200_000),
+        "lods": (100, 200_000),
         "views": (4, 120),
         "view_size": (64, 1024),
         "print_height_mm": (5.0, 2000.0),
     }
+
+    #: most entries of ``lods``
+    MOST_LODS: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -65,42 +79,67 @@ class Options:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the job record and the manifest."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "lods": list(self.lods)}
 
 
 _TYPES: dict[str, Any] = {
-    name: hint
-    for name, hint in get_type_hints(Options).items()
-    if get_origin(hint) is not ClassVar and name != "BOUNDS"
+    name: hint for name, hint in get_type_hints(Options).items() if get_origin(hint) is not ClassVar
 }
 #: Every option's name, in the order of the dataclass.
 OPTION_NAMES = tuple(_TYPES)
 
 
+#: What strings say in object metadata, where JSON's values cannot be.
+_TRUTH = {"true": True, "false": False}
+
+
 def _convert(name: str, value: Any) -> Any:
     """A string or JSON value as the option's own type."""
-    if get_origin(_TYPES[name]) is Literal:
+    kind = _TYPES[name]
+    if get_origin(kind) is Literal:
         return value
-    number_type = float if _TYPES[name] is float else int
+    if kind is bool:
+        return _TRUTH.get(value.strip().lower(), value) if isinstance(value, str) else value
+    if get_origin(kind) is tuple:
+        entries = value.split(",") if isinstance(value, str) else value
+        if not isinstance(entries, (list, tuple)):
+            raise InvalidOption(f"{name} must be a list of numbers, not {reprlib.repr(value)}.")
+        return tuple(int(_number(name, entry, whole=True)) for entry in entries)
+    number = _number(name, value, whole=kind is not float)
+    return number if kind is float else int(number)
+
+
+def _number(name: str, value: Any, *, whole: bool) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise InvalidOption(f"{name} must be a number, not {reprlib.repr(value)}.")
     try:
         number = float(value)
     except (ValueError, OverflowError):
         raise InvalidOption(f"{name} must be a number, not {reprlib.repr(value)}.") from None
-    if number_type is int and number != number // 1:
+    if whole and number != number // 1:
         raise InvalidOption(f"{name} must be a whole number, not {reprlib.repr(value)}.")
-    return number_type(number)
+    return number
 
 
 def _check(name: str, value: Any) -> None:
-    if get_origin(_TYPES[name]) is Literal:
-        choices = get_args(_TYPES[name])
+    kind = _TYPES[name]
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
         if value not in choices:
             raise InvalidOption(f"{name} must be one of {', '.join(choices)}, not {reprlib.repr(value)}.")
-        return
-    if value is None and name == "view_size":
-        return
+    elif kind is bool:
+        if not isinstance(value, bool):
+            raise InvalidOption(f"{name} must be true or false, not {reprlib.repr(value)}.")
+    elif get_origin(kind) is tuple:
+        if len(value) > Options.MOST_LODS:
+            raise InvalidOption(f"{name} may have {Options.MOST_LODS} entries at most, not {len(value)}.")
+        for entry in value:
+            _check_bounds(name, entry)
+    elif value is not None or name != "view_size":
+        _check_bounds(name, value)
+
+
+def _check_bounds(name: str, value: Any) -> None:
     low, high = Options.BOUNDS[name]
     if not low <= value <= high:  # also refuses NaN
         raise InvalidOption(f"{name} must lie between {low:g} and {high:g}, not {reprlib.repr(value)}.")

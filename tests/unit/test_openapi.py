@@ -15,7 +15,7 @@ from functions.app import app
 from infra import errors, storage
 from infra.job import Status
 from infra.local.template import TEMPLATE, load
-from infra.options import OPTION_NAMES, Background, EngineName, Options
+from infra.options import OPTION_NAMES, Background, EngineName, Options, Parts, TextureSource
 from infra.stages import STAGES
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "openapi.yaml"
@@ -71,10 +71,14 @@ def test_options_have_the_bounds_and_defaults_of_the_code(described: dict[str, A
     assert tuple(asked) == OPTION_NAMES == tuple(schema(described, "Options")["properties"])
     defaults = Options().as_dict()
     for name, (low, high) in Options.BOUNDS.items():
-        assert (asked[name]["minimum"], asked[name]["maximum"]) == (low, high), name
+        bounded = asked[name].get("items", asked[name])  # of a list, each entry
+        assert (bounded["minimum"], bounded["maximum"]) == (low, high), name
         assert asked[name]["default"] == defaults[name], name
     assert schema(described, "Engine")["enum"] == [*get_args(EngineName), None]
     assert schema(described, "Background")["enum"] == [*get_args(Background), None]
+    assert schema(described, "Parts")["enum"] == [*get_args(Parts), None]
+    assert schema(described, "TextureSource")["enum"] == [*get_args(TextureSource), None]
+    assert asked["lods"]["maxItems"] == Options.MOST_LODS
 
 
 def test_codes_states_and_stages_are_those_of_the_code(described: dict[str, Any]) -> None:

@@ -17,6 +17,14 @@ def test_strings_and_json_values_give_the_same_options() -> None:
     assert from_metadata == from_json == Options(resolution=128, foreground_ratio=0.9, engine="inflate")
 
 
+def test_lists_and_truths_may_come_as_strings() -> None:
+    from_metadata = Options.parse({"lods": "20000, 5000,1000", "ambient_occlusion": "True"})
+    from_json = Options.parse({"lods": [20_000, 5000, 1000], "ambient_occlusion": True})
+
+    assert from_metadata == from_json == Options(lods=(20_000, 5000, 1000), ambient_occlusion=True)
+    assert Options.parse({"lods": "", "ambient_occlusion": ""}) == Options()
+
+
 def test_what_is_not_given_has_the_documented_default() -> None:
     assert Options.parse({"views": "", "view_size": None}) == Options()
     assert Options().as_dict() == {
@@ -26,6 +34,10 @@ def test_what_is_not_given_has_the_documented_default() -> None:
         "resolution": 256,
         "texture_size": 1024,
         "target_faces": 20_000,
+        "parts": "largest",
+        "lods": [],
+        "texture_source": "auto",
+        "ambient_occlusion": False,
         "views": 30,
         "view_size": None,
         "print_height_mm": 100.0,
@@ -33,7 +45,9 @@ def test_what_is_not_given_has_the_documented_default() -> None:
 
 
 def test_options_survive_the_way_through_a_record() -> None:
-    options = Options(resolution=64, view_size=256, print_height_mm=42.5)
+    options = Options(
+        resolution=64, view_size=256, print_height_mm=42.5, lods=(5000, 1000), ambient_occlusion=True
+    )
 
     assert Options.parse(options.as_dict()) == options
     assert set(options.as_dict()) == set(OPTION_NAMES)
@@ -52,6 +66,16 @@ def test_options_survive_the_way_through_a_record() -> None:
         ({"views": "many"}, "views must be a number, not 'many'"),
         ({"engine": "magic"}, "engine must be one of auto, triposr, inflate"),
         ({"engine": ["inflate"]}, "engine must be one of"),
+        ({"lods": [5000, 99]}, "lods must lie between 100 and 200000"),
+        ({"lods": [5000, "few"]}, "lods must be a number, not 'few'"),
+        ({"lods": [1000] * 5}, "lods may have 4 entries at most, not 5"),
+        ({"lods": 5000}, "lods must be a list of numbers, not 5000"),
+        ({"lods": {"5000": 1}}, "lods must be a list of numbers"),
+        ({"lods": "1000,,500"}, "lods must be a number, not ''"),
+        ({"ambient_occlusion": "perhaps"}, "ambient_occlusion must be true or false, not 'perhaps'"),
+        ({"ambient_occlusion": 1}, "ambient_occlusion must be true or false, not 1"),
+        ({"parts": "some"}, "parts must be one of largest, all"),
+        ({"texture_source": "mind"}, "texture_source must be one of auto, field"),
         ({"bucket": "x"}, "There is no option 'bucket'"),
     ],
 )

@@ -40,10 +40,8 @@ def own_job(headers: Mapping[str, str], settings: Settings, job_id: str) -> Job:
 
 def visible_job(who: Bearer, settings: Settings, job_id: str) -> Job:
     """A job that the asker may look at: their own, or the one that was shared. Raises :class:`NotFound`."""
-    if who.job_id is not None and who.job_id != job_id:
-        raise not_found(job_id)
     job = JobTable(settings.jobs_table).get(job_id)
-    if who.job_id is None and job.owner != who.owner:
+    if not who.may_look_at(job):
         raise not_found(job_id)
     return job
 

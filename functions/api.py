@@ -184,10 +184,21 @@ def create_share(request: Request, settings: Settings, job_id: str) -> Answer:
     if job.status in ("failed", "canceled"):
         raise NotFound("This job has ended without a model: there is nothing to share.")
     ends = int(min(time.time() + seconds, job.expires_at))
-    token = tokens.issue_share(job_id, tokens.signing_key(settings), ends=ends)
+    epoch = JobTable(settings.jobs_table).share(job_id).share_epoch
+    token = tokens.issue_share(job_id, tokens.signing_key(settings), ends=ends, epoch=epoch)
     origin = settings.site_origin
     url = f"{origin}/#/shared/{job_id}/{token}" if origin else None
     return Answer(201, {"token": token, "url": url, "expires_at": iso(ends)})
+
+
+def delete_shares(request: Request, settings: Settings, job_id: str) -> Answer:
+    """``DELETE /jobs/{job_id}/shares``: takes every link to the job back (204), also where there is none.
+
+    What a link's holder was sent to meanwhile, a file's own link, still holds for its quarter of an hour.
+    """
+    access.own_job(request.headers, settings, job_id)
+    JobTable(settings.jobs_table).stop_sharing(job_id)
+    return Answer(204, None)
 
 
 def _with_poster(job: Job, settings: Settings) -> dict[str, Any]:

@@ -109,6 +109,12 @@ def create_share(job_id: str) -> Response:
     return _answer(api.create_share, job_id)
 
 
+@app.route("/jobs/{job_id}/shares", methods=["DELETE"])
+def delete_shares(job_id: str) -> Response:
+    """Take the links back."""
+    return _answer(api.delete_shares, job_id)
+
+
 @app.middleware("all")
 def keep_a_log(event: Any, get_response: Callable[[Any], Any]) -> Any:
     """Before all else, around all else: the log knows of which invocation it speaks."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra import telemetry
 from infra.clients import client
-from infra.connections import ConnectionTable, Sockets, job_topic, owner_topic
+from infra.connections import ConnectionTable, Sockets, job_topic, owner_topic, share_topic
 from infra.dynamodb import from_dynamodb
 from infra.errors import MachineError
 from infra.job import Job
@@ -79,7 +79,10 @@ def _measure(job: Job) -> None:
 def push(job: Job, settings: Settings) -> None:
     """Send the public record to every connection that follows the job, or all that its owner has."""
     connections = ConnectionTable(settings.connections_table)
-    followers = connections.followers(job_topic(job.job_id), owner_topic(job.owner))
+    topics = [job_topic(job.job_id), owner_topic(job.owner)]
+    if job.share_epoch:  # few are ever shared: the others cost no question
+        topics.append(share_topic(job.job_id, job.share_epoch))
+    followers = connections.followers(*topics)
     if not followers:
         return
     sockets = Sockets(settings.socket_endpoint)

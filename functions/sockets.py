@@ -42,7 +42,7 @@ def authorize(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         return _verdict("Deny", event, "nobody", {})
     if who.owner is not None:
         return _verdict("Allow", event, who.owner, {"owner": who.owner})
-    return _verdict("Allow", event, f"share of {who.job_id}", {"shared_job_id": str(who.job_id)})
+    return _verdict("Allow", event, f"share of {who.job_id}", _share_context(who))
 
 
 def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -71,10 +71,16 @@ def _verdict(
     }
 
 
+def _share_context(who: Bearer) -> dict[str, str]:
+    # The gateway hands on texts alone, whatever it is given.
+    return {"shared_job_id": str(who.job_id), "share_epoch": str(who.share_epoch)}
+
+
 def _who(event: Mapping[str, Any]) -> Bearer:
     """For whom the connection speaks, as :func:`authorize` found out."""
     known = event["requestContext"].get("authorizer") or {}
-    who = Bearer(owner=known.get("owner"), job_id=known.get("shared_job_id"))
+    epoch = int(known.get("share_epoch", 0))
+    who = Bearer(owner=known.get("owner"), job_id=known.get("shared_job_id"), share_epoch=epoch)
     if (who.owner is None) == (who.job_id is None):
         raise InternalError("A connection came past the authoriser.")
     return who
@@ -116,6 +122,6 @@ def _subscribe(connection_id: str, job_id: Any, settings: Settings) -> dict[str,
     table = JobTable(settings.jobs_table)
     # Following is one write on the condition that the connection may look at the job; someone else's job and no
     # job at all are answered alike.
-    connections.follow_job(connection_id, job_id, owner=table.get(job_id).owner)
+    connections.follow_job(connection_id, table.get(job_id))
     # Read again: a change between the first reading and the subscription was told to nobody here.
     return job_frame(table.get(job_id))

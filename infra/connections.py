@@ -10,6 +10,7 @@ from typing import Any
 from infra.clients import client
 from infra.dynamodb import ConditionFailed, from_dynamodb, to_dynamodb, update
 from infra.errors import NotFound
+from infra.job import Job
 from infra.tokens import Bearer
 
 #: API Gateway ends a connection after two hours; its record goes a little later.
@@ -19,6 +20,11 @@ CONNECTION_SECONDS = 2.25 * 3600
 def job_topic(job_id: str) -> str:
     """The topic of one job."""
     return f"job#{job_id}"
+
+
+def share_topic(job_id: str, epoch: int) -> str:
+    """The topic of those who follow one job by a link; once their epoch is over it is silent."""
+    return f"share#{epoch}#{job_id}"
 
 
 def owner_topic(owner: str) -> str:
@@ -39,26 +45,35 @@ class ConnectionTable:
             "connection_id": connection_id,
             "owner": who.owner,
             "shared_job_id": who.job_id,
+            "share_epoch": who.share_epoch if who.job_id is not None else None,
             "expires_at": int(self.clock() + CONNECTION_SECONDS),
         }
         client("dynamodb").put_item(TableName=self.name, Item=to_dynamodb(item))
 
-    def follow_job(self, connection_id: str, job_id: str, owner: str) -> None:
-        """From now on the connection hears of this job of ``owner``'s, and of no other.
+    def follow_job(self, connection_id: str, job: Job) -> None:
+        """From now on the connection hears of this job, and of no other.
 
         Raises:
-            NotFound: the connection speaks neither for ``owner`` nor for this job's share link, or is not open.
+            NotFound: the connection speaks neither for the job's owner nor for a link to it that holds, or is
+                not open.
         """
+        key = {"connection_id": connection_id}
         try:
-            update(
-                self.name,
-                {"connection_id": connection_id},
-                condition="#owner = :owner OR #shared_job_id = :job_id",
-                values={"owner": owner, "job_id": job_id},
-                sets={"topic": job_topic(job_id)},
-            )
+            try:
+                topic = {"topic": job_topic(job.job_id)}
+                update(self.name, key, condition="#owner = :owner", values={"owner": job.owner}, sets=topic)
+            except ConditionFailed as refused:
+                if refused.item is None or "shared_job_id" not in refused.item:
+                    raise
+                update(
+                    self.name,
+                    key,
+                    condition="#shared_job_id = :job_id AND #share_epoch = :epoch",
+                    values={"job_id": job.job_id, "epoch": job.share_epoch},
+                    sets={"topic": share_topic(job.job_id, job.share_epoch)},
+                )
         except ConditionFailed:
-            raise NotFound(f"There is no job {job_id}.") from None
+            raise NotFound(f"There is no job {job.job_id}.") from None
 
     def follow_all(self, connection_id: str) -> None:
         """From now on the connection hears of every job of the owner it speaks for, also of those to come.

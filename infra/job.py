@@ -80,6 +80,8 @@ class Job:
     manifest_key: str | None = None
     #: seconds per stage
     timings: Mapping[str, float] = field(default_factory=dict)
+    #: 0 until the job is first shared, raised when its links are taken back; those of another lead nowhere
+    share_epoch: int = 0
 
     @property
     def terminal(self) -> bool:

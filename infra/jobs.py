@@ -218,6 +218,23 @@ class JobTable:
         except ConditionFailed as refused:
             return self._standing(refused, job_id)
 
+    def share(self, job_id: str) -> Job:
+        """The job, with an epoch for links to it. Raises :class:`NotFound`."""
+        never = "attribute_not_exists(#share_epoch) OR #share_epoch = :never"
+        try:
+            return self._update(
+                job_id, f"attribute_exists(#job_id) AND ({never})", {"never": 0}, {"share_epoch": 1}
+            )
+        except ConditionFailed as refused:
+            return self._standing(refused, job_id)
+
+    def stop_sharing(self, job_id: str) -> Job:
+        """Begin another epoch: no link to the job holds any longer. Raises :class:`NotFound`."""
+        try:
+            return self._update(job_id, "#share_epoch > :never", {"never": 0}, {}, adds=("share_epoch",))
+        except ConditionFailed as refused:
+            return self._standing(refused, job_id)
+
     def delete(self, job: Job) -> None:
         """Remove the record of an ended job; once too often does no harm. Its files must be gone before."""
         ended = "#status IN (:succeeded, :failed, :canceled)"

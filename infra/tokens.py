@@ -6,11 +6,14 @@ They are JWT with HS256 (RFC 7519). The audience (``aud``) tells the two kinds a
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from infra.clients import client
 from infra.errors import Unauthorized
+from infra.job import Job
 from infra.settings import Settings
 
 #: As long as the jobs that the session can own; see :data:`infra.job.RETENTION_SECONDS`.
@@ -28,6 +31,14 @@ class Bearer:
 
     owner: str | None = None
     job_id: str | None = None
+    #: of the link: the job's own has moved on once its owner has taken the links back
+    share_epoch: int = 0
+
+    def may_look_at(self, job: Job) -> bool:
+        """True for what is their own, and for what was shared with them and still is."""
+        if self.job_id is not None:
+            return (self.job_id, self.share_epoch) == (job.job_id, job.share_epoch)
+        return self.owner == job.owner
 
 
 def issue(owner: str, key: str) -> tuple[str, int]:
@@ -36,9 +47,12 @@ def issue(owner: str, key: str) -> tuple[str, int]:
     return _signed(_SESSION, owner, ends, key), ends
 
 
-def issue_share(job_id: str, key: str, *, ends: int) -> str:
-    """A share token that lets its holder look at one job until ``ends``, seconds since 1970."""
-    return _signed(_SHARE, job_id, ends, key)
+def issue_share(job_id: str, key: str, *, ends: int, epoch: int) -> str:
+    """A share token that lets its holder look at one job until ``ends``, seconds since 1970.
+
+    It holds in one epoch of the job's sharing, which is 1 or more.
+    """
+    return _signed(_SHARE, job_id, ends, key, epoch=epoch)
 
 
 def read(token: str, key: str) -> Bearer:
@@ -61,7 +75,7 @@ def read(token: str, key: str) -> Bearer:
     if claims["aud"] == _SESSION:
         return Bearer(owner=claims["sub"])
     if claims["aud"] == _SHARE:
-        return Bearer(job_id=claims["sub"])
+        return Bearer(job_id=claims["sub"], share_epoch=_epoch(claims))
     raise Unauthorized("This token is for something else.")  # a list: the library accepts any overlap
 
 
@@ -76,8 +90,15 @@ def stored_secret(arn: str) -> str:
     return str(client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
 
 
-def _signed(audience: str, subject: str, ends: int, key: str) -> str:
+def _epoch(claims: Mapping[str, Any]) -> int:
+    epoch = claims.get("epoch")
+    if type(epoch) is not int or epoch < 1:
+        raise Unauthorized("This link is of a form that is no longer taken. Ask for a new one.")
+    return epoch
+
+
+def _signed(audience: str, subject: str, ends: int, key: str, **more: int) -> str:
     import jwt
 
-    claims = {"iss": _ISSUER, "aud": audience, "sub": subject, "iat": int(time.time()), "exp": ends}
+    claims = {"iss": _ISSUER, "aud": audience, "sub": subject, "iat": int(time.time()), "exp": ends, **more}
     return jwt.encode(claims, key, _ALGORITHM)

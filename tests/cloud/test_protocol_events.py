@@ -89,10 +89,11 @@ def test_an_event_source_sees_a_life_in_order_to_its_end_and_stops(cloud: Cloud,
 
 
 def test_the_token_may_come_in_the_address_and_be_a_share_links(
-    rest: Rest, ann: str, done: Job, use_environment: Use
+    cloud: Cloud, rest: Rest, ann: str, done: Job, use_environment: Use
 ) -> None:
     use_environment(MAQUETTE_SITE_ORIGIN="https://maquette.example")
-    guest = tokens.issue_share(done.job_id, SECRET, ends=int(time.time()) + 60)
+    epoch = cloud.table.share(done.job_id).share_epoch
+    guest = tokens.issue_share(done.job_id, SECRET, ends=int(time.time()) + 60, epoch=epoch)
     for token in (ann, guest):
         status, body, headers = rest("GET", "/jobs/{job_id}/events", query={"token": token}, job_id=done.job_id)
         assert (status, len(parse(body))) == (200, 2)

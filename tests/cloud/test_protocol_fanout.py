@@ -26,7 +26,7 @@ def connections(cloud: Cloud) -> ConnectionTable:
 @pytest.fixture
 def follower(cloud: Cloud, connections: ConnectionTable, job: Job) -> str:
     connections.open("follower=", Bearer(owner=job.owner))
-    connections.follow_job("follower=", job.job_id, job.owner)
+    connections.follow_job("follower=", job)
     return "follower="
 
 
@@ -85,7 +85,7 @@ def test_followers_of_the_job_and_of_its_owner_hear_each_change_once(
     # Whoever followed all and now follows one hears no change twice.
     connections.open("both", Bearer(owner=job.owner))
     connections.follow_all("both")
-    connections.follow_job("both", job.job_id, job.owner)
+    connections.follow_job("both", job)
     assert spread(change(job)) == []
     assert sorted(receiver for receiver, _ in socket_server.frames) == ["both", follower, "owner's"]
 
@@ -112,7 +112,7 @@ def test_one_bad_socket_blocks_no_other(
     names = [f"connection {number}" for number in range(8)]
     for name in names:
         connections.open(name, Bearer(owner=job.owner))
-        connections.follow_job(name, job.job_id, job.owner)
+        connections.follow_job(name, job)
     socket_server.broken.add("connection 0")
     socket_server.gone.add("connection 3")
     assert spread(change(job)) == []

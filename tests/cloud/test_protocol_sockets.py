@@ -49,6 +49,10 @@ def connect(owner: str, connection_id: str = "c=") -> None:
     assert socket("CONNECT", connection_id, token=tokens.issue(owner, SECRET)[0]) == 200
 
 
+def link(job_id: str, epoch: int = 1) -> str:
+    return tokens.issue_share(job_id, SECRET, ends=int(time.time()) + 60, epoch=epoch)
+
+
 def connections_open(cloud: Cloud) -> int:
     return len(client("dynamodb").scan(TableName=cloud.settings.connections_table)["Items"])
 
@@ -85,9 +89,9 @@ def test_a_token_that_is_not_good_opens_nothing(cloud: Cloud, kind: str) -> None
 
 
 def test_a_session_speaks_for_its_owner_and_a_share_link_for_its_job(cloud: Cloud) -> None:
-    session, share = tokens.issue("ann", SECRET)[0], tokens.issue_share("j", SECRET, ends=int(time.time()) + 60)
+    session, share = tokens.issue("ann", SECRET)[0], link("j", epoch=2)
     assert authorize(session)["context"] == {"owner": "ann"}
-    assert authorize(share)["context"] == {"shared_job_id": "j"}
+    assert authorize(share)["context"] == {"shared_job_id": "j", "share_epoch": "2"}
 
 
 @pytest.mark.parametrize("known", [None, {}, {"owner": "ann", "shared_job_id": "j"}])
@@ -186,9 +190,9 @@ def test_following_all_takes_the_place_of_following_one(cloud: Cloud, socket_ser
 
 
 def test_a_share_link_follows_its_job_and_nothing_else(cloud: Cloud, socket_server: SocketServer) -> None:
-    shared, other = (cloud.queued(name, owner="ann") for name in ("shared", "other"))
-    token = tokens.issue_share("shared", SECRET, ends=int(time.time()) + 60)
-    assert socket("CONNECT", token=token) == 200
+    _, other = (cloud.queued(name, owner="ann") for name in ("shared", "other"))
+    shared = cloud.table.share("shared")
+    assert socket("CONNECT", token=link("shared")) == 200
     for body in ({"action": "subscribe"}, {"action": "subscribe", "job_id": "other"}):
         socket("MESSAGE", body=body)
     assert [frame["error"]["code"] for frame in socket_server.to("c=")] == ["not_found", "not_found"]
@@ -201,8 +205,7 @@ def test_a_share_link_follows_its_job_and_nothing_else(cloud: Cloud, socket_serv
 def test_the_topic_of_an_owner_cannot_be_reached_by_a_job_of_that_name(
     cloud: Cloud, socket_server: SocketServer
 ) -> None:
-    token = tokens.issue_share("owner#ann", SECRET, ends=int(time.time()) + 60)
-    assert socket("CONNECT", token=token) == 200
+    assert socket("CONNECT", token=link("owner#ann")) == 200
     socket("MESSAGE", body={"action": "subscribe", "job_id": "owner#ann"})
     push(cloud.queued("anns", owner="ann"), settings())
     assert [frame["type"] for frame in socket_server.to("c=")] == ["error"]

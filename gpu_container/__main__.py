@@ -16,7 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from infra import flags
+from infra.commands.console import plain, shown
 from infra.errors import InternalError, MaquetteError
+from infra.names import folders, visible
 from infra.options import OPTION_NAMES, Options
 from infra.stages import STAGES
 from infra.weights import default_directory, default_matte_model
@@ -74,9 +76,9 @@ def run(
     )
     try:
         options = Options.parse(given)
-        jobs = list(_jobs(photos, out))
+        jobs = folders(_expand(photos), out)
     except MaquetteError as error:
-        console.print(f"[red]{error.code}[/]: {error.message}", highlight=False)
+        console.print(f"[red]{error.code}[/]: {plain(error.message)}", highlight=False)
         raise typer.Exit(2) from None
     done = _run_all(jobs, options, weights or default_directory(), matte_model or default_matte_model())
     for one in done:
@@ -86,18 +88,6 @@ def run(
             _report(one, one.outcome)
     if any(isinstance(one.outcome, MaquetteError) for one in done):
         raise typer.Exit(1)
-
-
-def _jobs(photos: list[Path], out: Path) -> Iterator[tuple[Path, Path]]:
-    """Each photo with a folder of its own; photos of the same name get ``-2``, ``-3`` …"""
-    taken: set[str] = set()
-    for photo in _expand(photos):
-        name, count = photo.stem or photo.name, 1
-        while name in taken:
-            count += 1
-            name = f"{photo.stem}-{count}"
-        taken.add(name)
-        yield photo, out / name
 
 
 def _expand(photos: list[Path]) -> Iterator[Path]:
@@ -123,7 +113,7 @@ def _run_all(
         set_threads()
         models = Models(weights=weights, matte=matte_model)
     if options.engine == "auto" and not triposr.present(weights):
-        where = f"in {weights}" if weights else "here"
+        where = f"in {shown(weights)}" if weights else "here"
         console.print(f"Engine: inflate, since there are no TripoSR weights {where}.", highlight=False)
     return [_run_one(photo, folder, options, models) for photo, folder in jobs]
 
@@ -138,7 +128,7 @@ def _run_one(photo: Path, folder: Path, options: Options, models: Any) -> Done:
         console=console,
         transient=True,
     )
-    console.print(f"[bold]{photo.name}[/] → {folder}", highlight=False)
+    console.print(f"[bold]{plain(photo.name)}[/] → {shown(folder)}", highlight=False)
     started = time.perf_counter()
     outcome: Result | MaquetteError
     with bars:
@@ -154,19 +144,19 @@ def _run_one(photo: Path, folder: Path, options: Options, models: Any) -> Done:
         except MaquetteError as error:
             outcome = error
         except Exception:  # one photo's defect must not cost the others
-            log.exception("%s failed", photo)
+            log.exception("%s failed", visible(str(photo)))
             outcome = InternalError("Something went wrong that should not have; the trace is above.")
     return Done(photo, folder, time.perf_counter() - started, outcome)
 
 
 def _report_failure(photo: Path, error: MaquetteError) -> None:
-    console.print(f"[red]{photo.name}: {error.code}[/]: {error.message}", highlight=False)
+    console.print(f"[red]{plain(photo.name)}: {error.code}[/]: {plain(error.message)}", highlight=False)
 
 
 def _report(done: Done, result: Result) -> None:
     """The closing table of one photo: files, sizes, faces and seconds."""
     stages = "  ".join(f"{stage} {seconds:.2f}" for stage, seconds in result.timings.items())
-    table = Table(title=f"{done.folder}", caption=stages, title_justify="left", caption_justify="left")
+    table = Table(title=shown(done.folder), caption=stages, title_justify="left", caption_justify="left")
     table.add_column("file")
     table.add_column("size", justify="right")
     views = [path for path in result.files if path.name.startswith("render_")]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from infra.commands import Via
 from infra.errors import MaquetteError
+from infra.names import visible
 from infra.options import OPTION_NAMES, Options
 
 try:
@@ -120,7 +121,7 @@ def submit(
     running = DataFolder(_data(data)).running()
     if not watch:
         for photo, job_id in zip(photos, command.hand_in(running, photos, given, via=via), strict=True):
-            print(f"{job_id}  {photo.name}")  # noqa: T201
+            print(f"{job_id}  {visible(photo.name)}")  # noqa: T201
         return
     outcomes = command.submit(running, photos, given, via=via, out=out)
     command.report(outcomes)

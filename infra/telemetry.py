@@ -29,6 +29,7 @@ from typing import Any, TextIO
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
+from infra.names import visible
 from infra.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -174,10 +175,11 @@ class _Text(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         fields = " ".join(f"{name}={value}" for name, value in _about().items())
-        return super().formatMessage(record) + (f" ({fields})" if fields else "")
+        # One line, whatever it quotes: nobody's file name may look like a line of ours.
+        return visible(super().formatMessage(record) + (f" ({fields})" if fields else ""))
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record))
+        return visible(without_secrets(super().format(record)), keep="\n\t")
 
 
 def _tell_of_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.errors import MaquetteError, MissingDependency
+from infra.names import visible
 
 #: for people who watch
 console = Console(stderr=True, highlight=False)
@@ -37,7 +38,7 @@ def require(*extras: str) -> None:
 
 def show_error(error: MaquetteError) -> None:
     """One red sentence with its code."""
-    console.print(f"[bold red]{error.code}[/]: {_escaped(error.message)}", soft_wrap=True)
+    console.print(f"[bold red]{error.code}[/]: {plain(error.message)}", soft_wrap=True)
 
 
 def size_text(size: int) -> str:
@@ -46,15 +47,16 @@ def size_text(size: int) -> str:
 
 
 def shown(path: Path) -> str:
-    """The path as short as it can be said from here, free of console markup."""
+    """The path as short as it can be said from here, fit to be printed."""
     try:
         path = path.relative_to(Path.cwd())
     except ValueError:
         path = path.absolute()
-    return _escaped(str(path))
+    return plain(str(path))
 
 
-def _escaped(text: str) -> str:
+def plain(text: str) -> str:
+    """The text as it is: neither console markup in it nor what a terminal would obey means anything."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(visible(text, keep="\n"))

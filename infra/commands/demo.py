@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.table import Table
 
 from infra import artifacts
-from infra.commands.console import console, output, shown, size_text
+from infra.commands.console import console, output, plain, shown, size_text
 from infra.commands.submit import Outcome, report, submit
 from infra.commands.up import Interrupted, announce, keep_running, tell_complaints
 from infra.errors import InternalError, MachineError, MaquetteError, NotRunning, PortTaken
@@ -142,7 +142,7 @@ def check_sound(folder: Path) -> None:
 
 def _show_logs(cloud: Cloud) -> None:
     for name in ("cloud.log", "worker-1.log"):
-        console.print(f"The end of {name}:\n{_tail(cloud.folder.logs / name)}", markup=False, soft_wrap=True)
+        console.print(f"The end of {name}:\n{plain(_tail(cloud.folder.logs / name))}", soft_wrap=True)
 
 
 def _tail(path: Path, lines: int = 12) -> str:

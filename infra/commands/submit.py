@@ -14,11 +14,12 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from infra.commands import Via
-from infra.commands.console import console, output, show_error, shown, size_text
+from infra.commands.console import console, output, plain, show_error, shown, size_text
 from infra.commands.dropping import DropFolder
 from infra.commands.service import Service, error_named
 from infra.errors import BadInput, MaquetteError
 from infra.local.state import Running
+from infra.names import folders
 
 
 @dataclass
@@ -52,6 +53,9 @@ def submit(
 
     ``check`` is called now and then and may raise to end it all: a cloud of our own may have died.
     """
+    for photo in photos:
+        if not photo.is_file():
+            raise BadInput(f"There is no file {photo}.")
     outcomes = [Outcome(photo, folder) for photo, folder in folders(photos, out)]
     asyncio.run(_submit_all(running, outcomes, options, via, check))
     return outcomes
@@ -66,22 +70,6 @@ def hand_in(running: Running, photos: Sequence[Path], options: Mapping[str, Any]
             return list(await asyncio.gather(*(place(photo, options) for photo in photos)))
 
     return asyncio.run(all_of_them())
-
-
-def folders(photos: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
-    """Each photo with a folder of its own; photos of the same name get ``-2``, ``-3`` …"""
-    taken: set[str] = set()
-    pairs = []
-    for photo in photos:
-        if not photo.is_file():
-            raise BadInput(f"There is no file {photo}.")
-        name, count = photo.stem, 1
-        while name in taken:
-            count += 1
-            name = f"{photo.stem}-{count}"
-        taken.add(name)
-        pairs.append((photo, out / name))
-    return pairs
 
 
 def _service(running: Running) -> Service:
@@ -162,7 +150,7 @@ class Bars:
 
     def add(self, photo: Path) -> None:
         """A bar for one more photo."""
-        self._tasks[photo] = self._progress.add_task("sending", total=1.0, photo=photo.name)
+        self._tasks[photo] = self._progress.add_task("sending", total=1.0, photo=plain(photo.name))
 
     def show(self, photo: Path, job: Mapping[str, Any]) -> None:
         """Draw what the job's record says."""
@@ -172,7 +160,7 @@ class Bars:
         self._progress.update(self._tasks[photo], description=state, completed=job["progress"])
         if not console.is_terminal and self._told.get(photo) != state:
             self._told[photo] = state
-            console.print(f"{photo.name}: {state}", markup=False)
+            console.print(f"{plain(photo.name)}: {state}")
 
 
 def report(outcomes: Sequence[Outcome]) -> None:
@@ -184,7 +172,7 @@ def report(outcomes: Sequence[Outcome]) -> None:
     for outcome in done:
         mesh = outcome.manifest["mesh"]
         table.add_row(
-            outcome.photo.name,
+            plain(outcome.photo.name),
             outcome.job["engine"],
             f"{mesh['faces']:,}",
             "yes" if mesh["watertight"] else "no",
@@ -197,5 +185,5 @@ def report(outcomes: Sequence[Outcome]) -> None:
         output.print(table)
     for outcome in outcomes:
         if outcome.error is not None:
-            console.print(outcome.photo.name, style="bold", markup=False, end=" failed: ")
+            console.print(plain(outcome.photo.name), style="bold", end=" failed: ")
             show_error(outcome.error)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from chalice.app import Chalice, Response
+from chalice.app import Chalice, Request, Response
 
 from functions import api, fanout, ingest, invocation, sockets, sweep
 from infra import telemetry
@@ -166,8 +166,20 @@ def _request() -> api.Request:
     return api.Request(
         body=body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or ""),
         query=dict(request.query_params or {}),
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers=_headers(request),
     )
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Each header once: whoever sends several of a kind gets what RFC 9110, section 5.2, makes of them, a list.
+
+    A list of tokens is no token. Chalice, left to itself, would take one of them.
+    """
+    many = request.to_original_event().get("multiValueHeaders")
+    given: dict[str, list[str]] = {}
+    for name, values in (many or {name: [value] for name, value in request.headers.items()}).items():
+        given.setdefault(name.lower(), []).extend(values)
+    return {name: ", ".join(values) for name, values in given.items()}
 
 
 def _response(status: int, body: Mapping[str, Any] | str | None, headers: Mapping[str, Any]) -> Response:

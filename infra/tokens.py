@@ -5,6 +5,7 @@ They are JWT with HS256 (RFC 7519). The audience (``aud``) tells the two kinds a
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ _ISSUER = "maquette"
 _ALGORITHM = "HS256"
 _SESSION = "session"
 _SHARE = "share"
+
+#: Three parts in Base64url, the last of them 32 bytes in their only spelling: decoders pass over letters that
+#: are none of theirs and bits that are too many, and one token would have many forms (RFC 4648, sections 3.3
+#: and 3.5). None of ours is longer than a few hundred letters.
+_ONE_OF_OURS = re.compile(r"(?=.{,1024}\Z)[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ def read(token: str, key: str) -> Bearer:
     """For whom the token speaks. Raises :class:`Unauthorized` when it is forged, expired or none of ours."""
     import jwt  # late: half the functions never see a token, and it may pull in all of cryptography
 
+    if not _ONE_OF_OURS.fullmatch(token):
+        raise _unknown()
     try:
         claims = jwt.decode(
             token,
@@ -68,10 +76,8 @@ def read(token: str, key: str) -> Bearer:
             audience=[_SESSION, _SHARE],
             options={"require": ["iss", "sub", "exp", "aud"]},
         )
-    except (jwt.InvalidTokenError, UnicodeError) as error:  # the second, for what is no text at all
-        raise Unauthorized(
-            "The session or link has ended or is not known. Start a new session with POST /sessions."
-        ) from error
+    except jwt.InvalidTokenError as error:
+        raise _unknown() from error
     if claims["aud"] == _SESSION:
         return Bearer(owner=claims["sub"])
     if claims["aud"] == _SHARE:
@@ -88,6 +94,12 @@ def signing_key(settings: Settings) -> str:
 def stored_secret(arn: str) -> str:
     """A secret of Secrets Manager, asked for once per process."""
     return str(client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+
+
+def _unknown() -> Unauthorized:
+    return Unauthorized(
+        "The session or link has ended or is not known. Start a new session with POST /sessions."
+    )
 
 
 def _epoch(claims: Mapping[str, Any]) -> int:

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from infra.errors import MachineError, PortTaken
 from infra.local import rest, site
 from infra.local.invoke import Functions
+from infra.local.neighbours import is_own_name
 from infra.local.sockets import SOCKET_PATH, Sockets
 from infra.local.triggers import Triggers
+from infra.names import visible
 
 #: API Gateway's limit on a request's body, bytes
 BODY_BYTES = 10 * 1024 * 1024
@@ -74,6 +77,19 @@ def reachable_name(host: str) -> str:
             return "127.0.0.1"
 
 
+def _by_name(own: str) -> Middleware:
+    """Answer those alone who call this machine by a name of its own: a stranger's may lead a browser here."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_own_name(request.host, own):
+            return await handler(request)
+        error = {"code": "bad_input", "message": f"This machine is not called {visible(request.host)}."}
+        return web.json_response({"error": error}, status=421)
+
+    return answer
+
+
 class Gateway:
     """The HTTP server, in a thread with an event loop of its own."""
 
@@ -119,7 +135,7 @@ class Gateway:
             self._loop.close()
 
     async def _serve(self) -> None:
-        application = web.Application(client_max_size=BODY_BYTES)
+        application = web.Application(client_max_size=BODY_BYTES, middlewares=[_by_name(self._address.name)])
         sockets = Sockets(self._triggers, self._functions)
         sockets.add_routes(application.router)
         rest.add_routes(application.router, self._triggers, self._functions)

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from infra.errors import MachineError
+from infra.local.neighbours import is_from_elsewhere, is_own_name
 from infra.local.tether import Tethered
 
 #: seconds that the server may take until it answers; importing moto takes two of them on a busy machine
@@ -110,6 +111,20 @@ def _one_write_at_a_time(application: Any) -> Any:
     return serve
 
 
+def _neighbours_alone(application: Any, own: str) -> Any:
+    """Refuse the pages of other sites: moto itself asks for no credentials and answers every origin."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        names = {"host": "HTTP_HOST", "origin": "HTTP_ORIGIN", "sec-fetch-site": "HTTP_SEC_FETCH_SITE"}
+        headers = {name: environ[variable] for name, variable in names.items() if variable in environ}
+        if is_own_name(headers.get("host", own), own) and not is_from_elsewhere(headers, own):
+            return application(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"This machine's own programs and pages are answered, and nobody else.\n"]
+
+    return serve
+
+
 def main() -> None:
     """Serve until SIGTERM; the first and only line on standard output is the port."""
     parser = argparse.ArgumentParser(prog="infra.local.moto")
@@ -124,6 +139,7 @@ def main() -> None:
     from werkzeug.serving import make_server
 
     application = _one_write_at_a_time(DomainDispatcherApplication(create_backend_app))
+    application = _neighbours_alone(application, given.host)
     server = make_server(given.host, 0, application, threaded=True, request_handler=MotoRequestHandler)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     print(server.port, flush=True)  # noqa: T201

@@ -89,8 +89,8 @@ def add_routes(
             # REST and the buckets answer pages of one origin: localhost is another one than 127.0.0.1.
             return web.Response(status=307, headers={**common, hdrs.LOCATION: f"{url}/"})
         root = folder.resolve()
-        wanted = (root / (request.match_info["path"] or "index.html")).resolve()
-        if wanted.is_relative_to(root) and wanted.is_file():
+        wanted = _inside(root, request.match_info["path"] or "index.html")
+        if wanted is not None:
             return _file(request, wanted, common, name=wanted.relative_to(root).as_posix())
         if not request.match_info["path"]:
             page = PAGE.format(style=STYLE, url=url, socket_url=socket_url, endpoint_url=endpoint_url)
@@ -105,6 +105,15 @@ def add_routes(
     # Where the site finds its two servers; on AWS this file is written when the site is deployed.
     router.add_get("/config.json", configuration)
     router.add_get("/{path:.*}", serve)
+
+
+def _inside(root: Path, name: str) -> Path | None:
+    """The file of that name under ``root``, None where there is none."""
+    try:
+        wanted = (root / name).resolve()
+        return wanted if wanted.is_relative_to(root) and wanted.is_file() else None
+    except (ValueError, OSError):  # a zero byte, or longer than any name may be
+        return None
 
 
 def _file(request: web.Request, path: Path, common: dict[str, str], *, name: str) -> web.FileResponse:

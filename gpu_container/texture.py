@@ -6,16 +6,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpu_container import raster, relief, tangent_space
+from gpu_container import occlusion, relief, tangent_space
 from gpu_container.device import evaluate
 from gpu_container.field import RADIUS, Field
 from gpu_container.mesh import Mesh, fewer_faces
 from gpu_container.shading import vertex_normals
+from gpu_container.texels import Texels, texels_of
 from gpu_container.unwrap import Charts, unwrap
 from infra.errors import UnwrapFailed
 
@@ -27,6 +27,8 @@ DEADLINE, DEADLINE_PER_FACE = 20.0, 0.002
 PADDING = 4
 #: the packer's own texels; its time grows with their number, and what it packs is scaled to the asked size
 PACKING_SIZE = 1024
+#: side of the texture at which ambient occlusion, which is smooth, is worked out, texels
+OCCLUSION_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class TexturedMesh:
     normals: NDArray[np.float32]  # (n, 3) of length 1, one for each of mesh.vertices
     tangents: NDArray[np.float32]  # (k, 4) see tangent_space.tangents
     normal_map: NDArray[np.uint8]  # (s, s, 3) tangent space: what the dense surface has and the mesh has not
+    #: (s, s) how much of the sky each texel sees, 255 for all of it; None unless it was asked for
+    occlusion: NDArray[np.uint8] | None = None
 
     @property
     def vertices(self) -> NDArray[np.float32]:
@@ -54,6 +58,8 @@ def bake(
     grid: torch.Tensor,
     size: int,
     progress: Callable[[float], None] | None = None,
+    *,
+    ambient_occlusion: bool = False,
 ) -> TexturedMesh:
     """``mesh`` with a texture and a normal map of ``size`` by ``size`` texels.
 
@@ -65,6 +71,7 @@ def bake(
         field: where colours come from.
         grid: raw density ``(r, r, r)``, see :meth:`Field.density_grid`: where the dense surface lies.
         progress: called with the share that is done, rising to 1.
+        ambient_occlusion: whether a map of it is wanted too.
 
     Raises:
         UnwrapFailed: the packer failed, and failed again on half as many faces.
@@ -81,22 +88,25 @@ def bake(
     turned = tangent_space.tangents(
         mesh.vertices[charts.source], normals[charts.source], charts.uv, charts.faces
     )
-    texels = _texels(charts, size)
+    texels = texels_of(charts, size)
     progress(0.75)
     own = texels.of(normals[mesh.faces])
     points = texels.of(mesh.vertices[mesh.faces])
     # Where the cube has cut the object the mesh is flat, whatever is smoothed across its edges.
     cut = np.asarray((np.abs(points) > RADIUS).any(axis=1))
     otherwise = own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
-    otherwise[cut] = texels.face_normals(mesh, cut)
+    otherwise[cut] = texels.face_normals(mesh)[cut]
     points, facing = relief.under(grid, points, otherwise)
     colors = evaluate(field.color, torch.from_numpy(points).to(field.device)).cpu().numpy()
     progress(0.9)
     bent = tangent_space.local(facing, own, texels.of(turned[charts.faces]))
     texture = texels.picture(np.round(np.clip(colors, 0, 1) * 255).astype(np.uint8))
     normal_map = texels.picture(tangent_space.as_texels(bent))
+    open_sky = _openness(mesh, normals, charts, texels) if ambient_occlusion else None
     progress(1.0)
-    return TexturedMesh(mesh, charts.source, charts.faces, charts.uv, texture, normals, turned, normal_map)
+    return TexturedMesh(
+        mesh, charts.source, charts.faces, charts.uv, texture, normals, turned, normal_map, open_sky
+    )
 
 
 def _charts(mesh: Mesh, size: int) -> Charts:
@@ -110,49 +120,20 @@ def _charts(mesh: Mesh, size: int) -> Charts:
     )
 
 
-@dataclass(frozen=True)
-class _Texels:
-    """Which point of the surface each texel shows."""
+def _openness(mesh: Mesh, normals: NDArray[np.float32], charts: Charts, texels: Texels) -> NDArray[np.uint8]:
+    """Ambient occlusion ``(s, s)``: traced at a few texels and spread to all, or traced where that fails."""
 
-    covered: NDArray[np.bool_]  # (s, s) whether it shows any
-    face: NDArray[np.int32]  # (t,) of each that does
-    weights: torch.Tensor  # (t, 3) barycentric
+    def traced(some: Texels, where: NDArray[np.bool_] | slice) -> NDArray[np.float32]:
+        own = some.of(normals[mesh.faces])
+        own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
+        points = some.of(mesh.vertices[mesh.faces])
+        return occlusion.openness(mesh, points[where], own[where], some.face_normals(mesh)[where])
 
-    def of(self, corners: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What faces have at their corners ``(m, 3, c)``, at each covered texel: ``(t, c)``."""
-        mixed = torch.einsum("tc,tcx->tx", self.weights, torch.from_numpy(corners[self.face]))
-        return np.asarray(mixed.numpy())
-
-    def face_normals(self, mesh: Mesh, where: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Of the faces themselves, of length 1, at those of the covered texels that ``where`` names."""
-        corners = mesh.vertices[mesh.faces[self.face[where]]]
-        crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        return np.asarray(crossed / np.maximum(np.linalg.norm(crossed, axis=1, keepdims=True), 1e-20))
-
-    def picture(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Values ``(t, 3)`` of the covered texels as a picture ``(s, s, 3)``, gutters filled."""
-        picture = np.zeros((*self.covered.shape, 3), np.uint8)
-        picture[self.covered] = values
-        return fill_gutters(picture, self.covered)
-
-
-def _texels(charts: Charts, size: int) -> _Texels:
-    face_of = np.empty((size, size), np.int32)
-    weights = np.zeros((size, size, 3), np.float32)
-    raster.texel_surface(
-        charts.uv, charts.faces, face_of, weights, np.empty((size, size), np.float32), raster.REACH
-    )
-    covered = face_of >= 0
-    return _Texels(covered, face_of[covered], torch.from_numpy(weights[covered]))
-
-
-def fill_gutters(texture: NDArray[np.uint8], covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """``texture`` with the colour of the nearest covered texel wherever none is covered."""
-    if covered.all() or not covered.any():
-        return texture
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~covered).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    color_of = np.zeros((int(nearest.max()) + 1, 3), np.uint8)
-    color_of[nearest[covered]] = texture[covered]
-    return np.asarray(color_of[nearest], np.uint8)
+    size = len(texels.covered)
+    if size <= OCCLUSION_SIZE:
+        return texels.picture(np.round(traced(texels, slice(None)) * 255).astype(np.uint8))
+    few = texels_of(charts, OCCLUSION_SIZE)
+    values = occlusion.spread_out(few, traced(few, slice(None)), texels, mesh)
+    missed = values < 0
+    values[missed] = traced(texels, missed)
+    return texels.picture(np.round(values * 255).astype(np.uint8))

@@ -96,7 +96,14 @@ def run(
 
         with clock.stage("texture") as report:
             textured = gridded.use(
-                lambda it: texture.bake(surface, it.field, it.grid, options.texture_size, report)
+                lambda it: texture.bake(
+                    surface,
+                    it.field,
+                    it.grid,
+                    options.texture_size,
+                    report,
+                    ambient_occlusion=options.ambient_occlusion,
+                )
             )
 
         with clock.stage("export"):

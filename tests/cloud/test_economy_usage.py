@@ -192,6 +192,10 @@ def value_bytes(value: Mapping[str, Any]) -> int:
             return len(content.encode())
         case "N":
             return math.ceil(len(content.replace(".", "").strip("-0")) / 2) + 1
+        case "BOOL":
+            return 1
+        case "L":
+            return 3 + sum(1 + value_bytes(inner) for inner in content)
         case "M":
             return 3 + sum(1 + len(name.encode()) + value_bytes(inner) for name, inner in content.items())
     raise AssertionError(f"a record holds a value of the kind {kind}")

@@ -1,28 +1,28 @@
-"""The surface of a Field: one closed body of triangles, few enough to handle."""
+"""The surface of a Field: a closed body of triangles, or a few of them, small enough to handle."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import fast_simplification
 import numpy as np
 import pymeshfix
 import torch
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes
 
-from gpu_container import topology
+from gpu_container import marching, topology
 from gpu_container.field import RADIUS, SURFACE_RAW, Field
 from infra.errors import EmptySurface
 
 log = logging.getLogger(__name__)
 
-#: raw density closer than this to the surface's is moved away from it: no triangle shrinks to a point
-_NUDGE = 1e-3
-#: raw density further than this from the surface's says no more about where it lies
-_REACH = 30.0
+#: which bodies stay: the one that encloses most, or every one that is not a speck beside it
+Parts = Literal["largest", "all"]
+#: a body with a smaller share of the largest one's faces is a speck
+_SPECK = 0.01
 #: parts dropped that make up this share of the largest one are worth a notice
 _WORTH_MENTIONING = 0.02
 #: share of the volume that mending may change
@@ -31,6 +31,9 @@ _MENDING_LOSS = 0.02
 _EAGERNESS = (5.0, 7.0, 9.0)
 #: faces over the target that still count as hitting it
 _TOLERANCE = 1.01
+
+#: faces that a body gets, whatever its share
+_FEWEST = 32
 
 #: the default grid's spacing: decimation is tuned to lengths of about one
 _TYPICAL_SPACING = 2 * RADIUS / 255
@@ -51,33 +54,37 @@ def extract(
     grid: torch.Tensor,
     target_faces: int,
     progress: Callable[[float], None] | None = None,
+    *,
+    parts: Parts = "largest",
 ) -> Mesh:
-    """The largest body of the surface at ``SURFACE_RAW``, with at most ``target_faces`` (+ 1 %).
+    """The surface at ``SURFACE_RAW``, with at most ``target_faces`` (+ 1 %), every body of it closed.
 
-    Marching cubes (Lewiner et al. 2003), then edge collapse by quadric errors (Garland & Heckbert 1997).
-    Objects that touch the cube's faces are closed half a sample's width outside it. Bodies beside the largest
-    one, and hollows inside it, are dropped; a notice tells of large ones.
+    Marching cubes (``marching.py``), then edge collapse by quadric errors (Garland & Heckbert 1997). Objects
+    that touch the cube's faces are closed half a sample's width outside it. Hollows are filled, bodies that
+    ``parts`` does not ask for are dropped; a notice tells of large ones.
 
     Args:
         field: what the grid was made of.
         grid: raw density ``(r, r, r)``, see :meth:`Field.density_grid`.
         progress: called with the share that is done, rising to 1.
+        parts: which bodies stay.
 
     Raises:
         EmptySurface: the field never reaches the surface's level.
     """
     progress = progress or (lambda done: None)
-    dense = largest_body(*isosurface(grid))
-    progress(0.5)
-    vertices, faces = closed(dense, target_faces)
+    dense = solid_bodies(*isosurface(grid), parts)
+    progress(0.3)
+    vertices, faces = closed(dense, target_faces, lambda done: progress(0.3 + 0.7 * done))
     progress(1.0)
     return Mesh(to_field(vertices, len(grid)), faces)
 
 
 def fewer_faces(mesh: Mesh, target_faces: int) -> Mesh:
-    """``mesh`` with at most ``target_faces`` (+ 1 %), as one closed body if that can be had."""
+    """``mesh`` with at most ``target_faces`` (+ 1 %), its bodies closed if that can be had."""
     scale = mesh.vertices.dtype.type(_TYPICAL_SPACING)
-    vertices, faces = closed((mesh.vertices / scale, mesh.faces), target_faces)
+    _, labels = topology.bodies(mesh.faces)
+    vertices, faces = closed(_split(mesh.vertices / scale, mesh.faces, labels), target_faces)
     return Mesh(vertices * scale, faces)
 
 
@@ -87,31 +94,10 @@ def isosurface(grid: torch.Tensor) -> Triangles:
     Raises:
         EmptySurface: no sample lies above the level.
     """
-    solid = grid > SURFACE_RAW
-    spans = [_span(solid.flatten(1).any(1)), _span(solid.any(2).any(0)), _span(solid.flatten(0, 1).any(0))]
-    box = grid[tuple(slice(*span) for span in spans)].detach().cpu().numpy()
-    # fmax lets numbers win over NaN: what is unknown is empty
-    raw = np.minimum(np.fmax(box, SURFACE_RAW - _REACH), SURFACE_RAW + _REACH)
-    raw[np.abs(raw - SURFACE_RAW) < _NUDGE] = SURFACE_RAW - _NUDGE
-    # Around the box goes its mirror image about the level: whatever touches the cube is cut flat there.
-    padded = np.pad(raw, 1, mode="edge")
-    for axis in range(3):
-        for side in (0, -1):
-            shell = np.moveaxis(padded, axis, 0)[side]
-            np.minimum(shell, 2 * SURFACE_RAW - shell, out=shell)
-    vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
-        padded, SURFACE_RAW, gradient_direction="ascent"
-    )
-    origin = np.array([span[0] - 1 for span in spans], np.float32)
-    return (vertices + origin).astype(np.float32), faces.astype(np.int32)
-
-
-def _span(occupied: torch.Tensor) -> tuple[int, int]:
-    """Start and stop of a box around ``occupied`` ``(r,)``, one sample wider where there is one."""
-    where = occupied.nonzero()
-    if len(where) == 0:
+    vertices, faces = marching.surface(grid.detach().cpu().numpy(), SURFACE_RAW)
+    if len(faces) == 0:
         raise EmptySurface("No solid object came of this photo. Try one with a plainer background.")
-    return max(int(where[0]) - 1, 0), min(int(where[-1]) + 2, len(occupied))
+    return vertices, faces
 
 
 def to_field(vertices: NDArray[np.float32], resolution: int) -> NDArray[np.float32]:
@@ -119,8 +105,8 @@ def to_field(vertices: NDArray[np.float32], resolution: int) -> NDArray[np.float
     return (vertices.astype(np.float64) * (2 * RADIUS / (resolution - 1)) - RADIUS).astype(np.float32)
 
 
-def largest_body(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> Triangles:
-    """The body of the largest volume, by itself; hollows have negative volume and never win.
+def solid_bodies(vertices: NDArray[np.float32], faces: NDArray[np.int32], parts: Parts) -> list[Triangles]:
+    """The bodies to keep, the one of the largest volume first. Hollows have negative volume and are none.
 
     Raises:
         EmptySurface: no body encloses anything.
@@ -129,38 +115,77 @@ def largest_body(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> Tri
     volumes = np.bincount(labels, topology.signed_volumes(vertices, faces), minlength=count)
     if len(volumes) == 0 or volumes.max() <= 0:
         raise EmptySurface("The object came out without any volume. Try a clearer photo.")
-    if count == 1:
-        return vertices, faces
-    lost = (volumes.clip(0).sum() - volumes.max()) / volumes.max()
+    largest = int(volumes.argmax())
+    chosen = [largest]
+    if parts == "all":
+        sizes = np.bincount(labels, minlength=count)
+        large = np.flatnonzero((volumes > 0) & (sizes >= _SPECK * sizes[largest]))
+        chosen += [int(body) for body in large[np.argsort(-volumes[large], kind="stable")] if body != largest]
+    lost = (volumes.clip(0).sum() - volumes[chosen].sum()) / volumes[largest]
     if lost > _WORTH_MENTIONING:
         log.warning(
             "The model falls apart: only its largest part is in the mesh; the others would add %.0f %%.",
             100 * lost,
         )
-    return topology.compact(vertices, faces[labels == volumes.argmax()])
+    if count == 1:
+        return [(vertices, faces)]
+    return _outermost([topology.compact(vertices, faces[labels == body]) for body in chosen])
 
 
-def closed(dense: Triangles, target_faces: int) -> Triangles:
-    """``dense`` with at most ``target_faces`` (+ 1 %) as one closed body.
+def largest_body(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> Triangles:
+    """The body of the largest volume, by itself; see :func:`solid_bodies`."""
+    return solid_bodies(vertices, faces, "largest")[0]
 
-    Collapsing edges can tear what is thin or full of holes. Such a mesh is mended, and if mending takes too
-    much away it gets more faces than asked; a notice says so. Closed comes before small.
+
+def _outermost(bodies: list[Triangles]) -> list[Triangles]:
+    """Those of ``bodies``, the largest first, that lie in none before them: in a hollow, which is filled."""
+    kept: list[Triangles] = []
+    for body in bodies:
+        if not any(topology.encloses(*outer, body[0][0]) for outer in kept):
+            kept.append(body)
+    return kept
+
+
+def _split(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32], labels: NDArray[np.int32]
+) -> list[Triangles]:
+    """A body for each of the ``labels`` ``(m,)``."""
+    return [topology.compact(vertices, faces[labels == label]) for label in range(int(labels.max()) + 1)]
+
+
+def closed(
+    dense: list[Triangles], target_faces: int, progress: Callable[[float], None] | None = None
+) -> Triangles:
+    """The bodies ``dense`` with at most ``target_faces`` (+ 1 %) together, each of them closed.
+
+    Each gets its share of the faces. Collapsing edges can tear what is thin or full of holes. Such a body is
+    mended, and if mending takes too much away it gets more faces than asked; a notice says so. Closed comes
+    before small.
     """
-    allowed = target_faces
-    while True:
-        result = decimate(dense, allowed)
-        if is_sound(result):
-            break
-        mended = repair(result)
-        if is_sound(mended) and _same_volume(mended, dense):
-            result = mended
-            break
-        if allowed >= len(dense[1]):
-            return _closed_at_last(dense, mended)
-        allowed *= 2
+    total, done = sum(len(faces) for _, faces in dense), 0
+    bodies = []
+    for body in dense:
+        bodies.append(_closed_body(body, max(_FEWEST, target_faces * len(body[1]) // total)))
+        done += len(body[1])
+        if progress:
+            progress(done / total)
+    result = topology.together(bodies)
     if len(result[1]) > target_faces * _TOLERANCE:
         log.warning("The shape is intricate: it takes %d faces to keep the mesh closed.", len(result[1]))
     return result
+
+
+def _closed_body(dense: Triangles, allowed: int) -> Triangles:
+    while True:
+        result = decimate(dense, allowed)
+        if is_sound(result):
+            return result
+        mended = repair(result)
+        if is_sound(mended) and _same_volume(mended, dense):
+            return mended
+        if allowed >= len(dense[1]):
+            return _closed_at_last(dense, mended)
+        allowed *= 2
 
 
 def _closed_at_last(dense: Triangles, mended: Triangles) -> Triangles:

@@ -92,7 +92,9 @@ def run(
             files.append(video.write_poster(flattering, out_dir / artifacts.POSTER))
 
         with clock.stage("mesh") as report:
-            surface = gridded.use(lambda it: mesh.extract(it.field, it.grid, options.target_faces, report))
+            surface = gridded.use(
+                lambda it: mesh.extract(it.field, it.grid, options.target_faces, report, parts=options.parts)
+            )
 
         with clock.stage("texture") as report:
             textured = gridded.use(

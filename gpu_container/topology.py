@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import manifold3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from gpu_container.compiled import compiled
 
 Faces = NDArray[np.int32]  # (m, 3), counter-clockwise seen from outside
 
@@ -29,10 +33,33 @@ def is_manifold(vertices: NDArray[np.float32], faces: Faces) -> bool:
 
 def vertex_bodies(faces: Faces, vertices: int) -> tuple[int, NDArray[np.int32]]:
     """How many parts share no vertex, and which one each face belongs to ``(m,)``. Lone vertices count too."""
-    start, end = faces[:, :2].ravel(), faces[:, 1:].ravel()
-    graph = coo_array((np.ones(len(start), np.int8), (start, end)), shape=(vertices, vertices))
-    count, labels = connected_components(graph, directed=False)
-    return int(count), np.asarray(labels[faces[:, 0]], np.int32)
+    labels = np.arange(vertices, dtype=np.int32)
+    count = _label_parts(faces, labels)
+    return count, labels[faces[:, 0]]
+
+
+@compiled
+def _label_parts(faces: Faces, labels: NDArray[np.int32]) -> int:
+    """Number the parts into ``labels`` ``(n,)``, which holds 0, 1, 2 …; how many there are (Tarjan 1975)."""
+    for face in range(len(faces)):
+        for side in range(2):
+            one, other = faces[face, side], faces[face, side + 1]
+            while labels[one] != one:
+                labels[one] = labels[labels[one]]
+                one = labels[one]
+            while labels[other] != other:
+                labels[other] = labels[labels[other]]
+                other = labels[other]
+            # the lesser number leads: every leader comes before those it leads
+            labels[max(one, other)] = min(one, other)
+    count = 0
+    for vertex in range(len(labels)):
+        if labels[vertex] == vertex:
+            labels[vertex] = count
+            count += 1
+        else:
+            labels[vertex] = labels[labels[vertex]]
+    return count
 
 
 def bodies(faces: Faces) -> tuple[int, NDArray[np.int32]]:
@@ -68,6 +95,30 @@ def signed_volumes(vertices: NDArray[np.float32], faces: Faces) -> NDArray[np.fl
     """
     corners = (vertices - vertices.mean(axis=0)).astype(np.float64)[faces]
     return np.asarray(np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
+
+
+def together(
+    bodies: Sequence[tuple[NDArray[np.float32], Faces]],
+) -> tuple[NDArray[np.float32], Faces]:
+    """Several meshes as one."""
+    first = np.cumsum([0, *(len(vertices) for vertices, _ in bodies)])
+    faces = [body[1] + number for body, number in zip(bodies, first, strict=False)]
+    return np.concatenate([vertices for vertices, _ in bodies]), np.concatenate(faces).astype(np.int32)
+
+
+def encloses(vertices: NDArray[np.float32], faces: Faces, point: NDArray[np.float32]) -> bool:
+    """Whether ``point`` ``(3,)`` lies inside a closed body: the faces' solid angles there add up to 4 pi.
+
+    Reference: Van Oosterom & Strackee, "The solid angle of a plane triangle", 1983.
+    """
+    if (point < vertices.min(axis=0)).any() or (point > vertices.max(axis=0)).any():
+        return False
+    a, b, c = ((vertices - point).astype(np.float64)[faces[:, corner]] for corner in range(3))
+    la, lb, lc = (np.linalg.norm(side, axis=1) for side in (a, b, c))
+    ab, bc, ca = (np.einsum("ij,ij->i", *sides) for sides in ((a, b), (b, c), (c, a)))
+    triple = np.einsum("ij,ij->i", a, np.cross(b, c))
+    angles = 2 * np.arctan2(triple, la * lb * lc + ab * lc + bc * la + ca * lb)
+    return bool(abs(angles.sum()) > 2 * np.pi)
 
 
 def _half_edges(faces: Faces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

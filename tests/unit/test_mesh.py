@@ -185,7 +185,7 @@ def test_a_hole_is_closed_before_the_mesh_is_given_out() -> None:
     vertices, faces = mesh.isosurface(Ball(0.5).density_grid(48))
     torn = np.delete(faces, slice(100, 104), axis=0)
     assert not topology.is_watertight(torn)
-    mended = mesh.Mesh(*mesh.closed((vertices, torn), 2000))
+    mended = mesh.Mesh(*mesh.closed([(vertices, torn)], 2000))
     assert_sound(mended, genus=0)
 
 

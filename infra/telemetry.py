@@ -179,7 +179,8 @@ class _Text(logging.Formatter):
         return visible(super().formatMessage(record) + (f" ({fields})" if fields else ""))
 
     def format(self, record: logging.LogRecord) -> str:
-        return visible(without_secrets(super().format(record)), keep="\n\t")
+        # A traceback has many lines, and quotes what it likes: none of them begins as a record does.
+        return visible(without_secrets(super().format(record)), keep="\n\t").replace("\n", "\n  ")
 
 
 def _tell_of_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -11,9 +11,11 @@ References: RFC 9110, section 7.4, "Rejecting Misdirected Requests"; RFC 6454, "
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+
+_AUTHORITY = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_][a-z0-9._-]*)(:[0-9]*)?")
 
 
 def is_own_name(authority: str, own: str) -> bool:
@@ -22,15 +24,15 @@ def is_own_name(authority: str, own: str) -> bool:
     That is any address, ``localhost``, what this machine calls itself, a name without a dot, which no name
     server of the world knows, and ``own``, the name that it was told to listen on.
     """
-    try:
-        name = (urlsplit(f"//{authority}").hostname or "").removesuffix(".")
-    except ValueError:
+    found = _AUTHORITY.fullmatch(authority.lower())
+    if found is None:
         return False
+    name = found["name"].strip("[]").removesuffix(".")
     try:
         ipaddress.ip_address(name)
     except ValueError:
         machine = socket.gethostname().lower()
-        return bool(name) and (
+        return (
             "." not in name
             or name.endswith(".localhost")
             or name in (own.lower(), machine, f"{machine.partition('.')[0]}.local")

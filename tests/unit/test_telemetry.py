@@ -272,7 +272,7 @@ def test_a_terminal_gets_text_without_metrics() -> None:
     first, second, *trace = ended.stderr.splitlines()
     assert first.endswith(" INFO infra.something claimed (job_id=a attempt=1)")
     assert second.endswith(" ERROR infra.something it broke (job_id=a attempt=1)")
-    assert (trace[0], trace[-1]) == ("Traceback (most recent call last):", "ValueError: token=***")
+    assert (trace[0], trace[-1]) == ("  Traceback (most recent call last):", "  ValueError: token=***")
 
 
 def test_text_leaves_the_handlers_that_are_there() -> None:

@@ -111,7 +111,7 @@ def _loops(inside: list[bool], faces: list[list[int]], joined: set[int]) -> list
 
 
 def _filled(loop: tuple[int, ...]) -> list[Triangle] | None:
-    """Triangles within ``loop``, with no side in a face of the cell but the loop's own; None if there are none."""
+    """Triangles within ``loop``, with no side in a face of the cell but the loop's own; or None."""
     if len(loop) == 2:
         return []
     for place in range(1, len(loop) - 1):

@@ -44,7 +44,15 @@ def test_the_photo_that_was_announced_gets_in(
         {"key": "uploads/0b9d/other.png"},
         {"key": "inbox/robot.png"},
         {"key": "uploads/../inbox/robot.png"},
+        {"key": "uploads/0b9d/${filename}"},
+        {"key": "./uploads/0b9d/robot.png"},
+        {"key": "UPLOADS/0B9D/ROBOT.PNG"},
+        {"key": "uploads/0b9d/robot.png "},
         {"Content-Type": "text/html"},
+        {"Content-Type": "image/svg+xml"},
+        {"Content-Type": "image/png; charset=x"},
+        {"x-amz-date": "20200101T000000Z"},
+        {"x-amz-credential": "AKIDEXAMPLE/20200101/us-east-1/s3/aws4_request"},
     ],
     ids=lambda changes: next(iter(changes.values())),
 )
@@ -55,6 +63,16 @@ def test_another_key_or_type_is_refused(
     assert (answer.status_code, "AccessDenied" in answer.text) == (403, True), answer.text
     listed = client("s3").list_objects_v2(Bucket=store.uploads).get("Contents", [])
     assert not {entry["Key"] for entry in listed} & {"uploads/0b9d/other.png", "inbox/robot.png"}
+
+
+@pytest.mark.parametrize(
+    "field", ["Content-Type", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"]
+)
+def test_a_form_without_one_of_its_fields_is_refused(
+    http: httpx.Client, form: storage.UploadForm, field: str
+) -> None:
+    rest = {name: value for name, value in form.fields.items() if name != field}
+    assert post(http, storage.UploadForm(form.url, rest)).status_code in (400, 403)
 
 
 def test_a_form_for_one_bucket_opens_no_other(

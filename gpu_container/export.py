@@ -8,7 +8,7 @@ All are right-handed, and so are the turns between them.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_container import glb, ply, threemf, usdz
+from gpu_container import glb, ply, small_glb, threemf, usdz
 from gpu_container.mesh import Mesh
 from gpu_container.photo import Frame
 from gpu_container.texture import TexturedMesh
@@ -44,31 +44,53 @@ def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -
     Raises:
         OSError: ``folder`` cannot be written to.
     """
-    with ThreadPoolExecutor(2) as pool:
-        texture, normal_map = pool.map(_png, (textured.texture, textured.normal_map))
+    maps = _maps(textured)
+    with ThreadPoolExecutor(len(maps)) as pool:
+        pngs = dict(zip(maps, pool.map(_png, maps.values()), strict=True))
     mesh, normals = textured.mesh, textured.normals
     colors = corner_colors(textured)
     printed = print_coordinates(mesh, print_height_mm)
     contents: dict[str, Callable[[], bytes]] = {
         artifacts.OBJ: lambda: _obj(textured),
         artifacts.MTL: _mtl,
-        artifacts.TEXTURE: lambda: texture,
-        artifacts.NORMAL_MAP: lambda: normal_map,
         artifacts.STL: lambda: _stl(printed, mesh.faces),
         artifacts.THREEMF: lambda: threemf.encode(printed, mesh.faces, colors),
         artifacts.PLY: lambda: ply.encode(z_up(mesh.vertices), z_up(normals), mesh.faces, colors),
-        artifacts.GLB: lambda: _glb(textured, texture, normal_map),
+        artifacts.GLB: lambda: glb.encode(_geometry(textured), glb.Pictures(*pngs.values())),
+        artifacts.SMALL_GLB: lambda: _small_glb(textured),
         artifacts.USDZ: lambda: usdz.encode(
             standing(printed),
             y_up(normals),
             mesh.faces,
             textured.uv,
             textured.faces,
-            {usdz.COLOR: texture, usdz.NORMAL: normal_map},
+            usdz.named(*pngs.values()),
         ),
     }
     with ThreadPoolExecutor(len(contents)) as pool:
-        return list(pool.map(lambda name: _write(folder / name, contents[name]()), contents))
+        models = pool.map(lambda name: _write(folder / name, contents[name]()), contents)
+        return [*models, *(_write(folder / name, png) for name, png in pngs.items())]
+
+
+def write_lods(levels: Sequence[TexturedMesh], folder: Path) -> list[Path]:
+    """``mesh_lod1.glb`` and on, in the order given; each with pictures of its own.
+
+    Raises:
+        OSError: ``folder`` cannot be written to.
+    """
+    return [
+        _write(
+            folder / artifacts.lod_name(number),
+            glb.encode(_geometry(level), glb.Pictures(*map(_png, _maps(level).values()))),
+        )
+        for number, level in enumerate(levels, start=1)
+    ]
+
+
+def _maps(textured: TexturedMesh) -> dict[str, NDArray[np.uint8]]:
+    """Colour, relief, and ambient occlusion if there is any, by the names they have beside the model."""
+    maps = {artifacts.TEXTURE: textured.texture, artifacts.NORMAL_MAP: textured.normal_map}
+    return maps if textured.occlusion is None else {**maps, artifacts.OCCLUSION: textured.occlusion}
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -109,25 +131,29 @@ def print_coordinates(mesh: Mesh, height_mm: float) -> NDArray[np.float32]:
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:
-    done, data = cv2.imencode(
-        ".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL]
-    )
+    stored = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
     if not done:
         raise EncodingFailed("The texture could not be written as PNG. Please try again.")
     return bytes(data)
 
 
-def _glb(textured: TexturedMesh, texture: bytes, normal_map: bytes) -> bytes:
+def _geometry(textured: TexturedMesh) -> glb.Geometry:
     tangents = textured.tangents
-    return glb.encode(
+    return glb.Geometry(
         y_up(textured.vertices),
         y_up(textured.normals[textured.source]),
         np.concatenate([y_up(tangents[:, :3]), tangents[:, 3:]], axis=1),
         textured.uv,
         textured.faces,
-        texture,
-        normal_map,
     )
+
+
+def _small_glb(textured: TexturedMesh) -> bytes:
+    maps = _maps(textured)
+    with ThreadPoolExecutor(len(maps)) as pool:
+        pictures = glb.Pictures(*pool.map(small_glb.webp, maps.values()), mime="image/webp")
+    return small_glb.encode(_geometry(textured), pictures)
 
 
 def _obj(textured: TexturedMesh) -> bytes:

@@ -24,9 +24,21 @@ from gpu_container.glb import ROUGHNESS
 #: the first file of the package, and the only one that says anything about the scene
 _SCENE = "model.usdc"
 #: names of the pictures in it
-COLOR, NORMAL = "color.png", "normal.png"
+COLOR, NORMAL, OCCLUSION = "color.png", "normal.png", "occlusion.png"
+#: picture -> input of the surface and its type, what is read of the picture and its type, colour space
+_USES = {
+    COLOR: ("diffuseColor", Sdf.ValueTypeNames.Color3f, "rgb", Sdf.ValueTypeNames.Float3, "sRGB"),
+    NORMAL: ("normal", Sdf.ValueTypeNames.Normal3f, "rgb", Sdf.ValueTypeNames.Float3, "raw"),
+    OCCLUSION: ("occlusion", Sdf.ValueTypeNames.Float, "r", Sdf.ValueTypeNames.Float, "raw"),
+}
 #: 1 January 1980, the first day that a ZIP file can name, in seconds since 1970
 _EPOCH = 315532800
+
+
+def named(color: bytes, normal: bytes, occlusion: bytes | None = None) -> dict[str, bytes]:
+    """Pictures by their names in the package: sRGB; tangent space, y up; one channel, 255 for open sky."""
+    pictures = {COLOR: color, NORMAL: normal}
+    return pictures if occlusion is None else {**pictures, OCCLUSION: occlusion}
 
 
 def encode(
@@ -45,7 +57,7 @@ def encode(
         faces: ``(m, 3)`` into those, counter-clockwise seen from outside.
         uv: ``(k, 2)``, v down from the picture's upper edge.
         uv_faces: ``(m, 3)`` into ``uv``.
-        pictures: PNG files by name: :data:`COLOR`, and if there is one :data:`NORMAL` (tangent space, y up).
+        pictures: PNG files, see :func:`named`.
     """
     with tempfile.TemporaryDirectory(prefix="maquette-") as name:
         folder = Path(name)
@@ -107,17 +119,13 @@ def _write_scene(
         texture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(place.ConnectableAPI(), "result")
         for wrap in ("wrapS", "wrapT"):
             texture.CreateInput(wrap, Sdf.ValueTypeNames.Token).Set("clamp")
-        texture.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
-        if name == NORMAL:
-            # Bytes 0..255 are directions -1..1, and no colours.
-            texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("raw")
+        use, kind, channels, channels_kind, space = _USES[name]
+        texture.CreateOutput(channels, channels_kind)
+        texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set(space)
+        if name == NORMAL:  # bytes 0..255 are directions -1..1
             texture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(2, 2, 2, 1))
             texture.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(-1, -1, -1, 0))
-            target = surface.CreateInput("normal", Sdf.ValueTypeNames.Normal3f)
-        else:
-            texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB")
-            target = surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
-        target.ConnectToSource(texture.ConnectableAPI(), "rgb")
+        surface.CreateInput(use, kind).ConnectToSource(texture.ConnectableAPI(), channels)
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
     stage.GetRootLayer().Save()
 

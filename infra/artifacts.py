@@ -11,8 +11,12 @@ OBJ = "mesh.obj"
 MTL = "mesh.mtl"
 TEXTURE = "mesh_texture.png"
 NORMAL_MAP = "mesh_normal.png"
+#: only where it was asked for
+OCCLUSION = "mesh_occlusion.png"
 STL = "mesh.stl"
 GLB = "mesh.glb"
+#: the same, for a page that shows it: a quarter of the bytes, and extensions that not every program knows
+SMALL_GLB = "mesh_small.glb"
 USDZ = "mesh.usdz"
 THREEMF = "mesh.3mf"
 PLY = "mesh.ply"
@@ -22,7 +26,7 @@ POSTER = "poster.webp"
 MANIFEST = "manifest.json"
 
 #: artifacts of every job, whatever its options; the views of the orbit come on top
-FIXED = (INPUT, OBJ, MTL, TEXTURE, NORMAL_MAP, STL, GLB, USDZ, THREEMF, PLY, VIDEO, POSTER, MANIFEST)
+FIXED = (INPUT, OBJ, MTL, TEXTURE, NORMAL_MAP, STL, GLB, SMALL_GLB, USDZ, THREEMF, PLY, VIDEO, POSTER, MANIFEST)
 
 #: file name extension -> Content-Type (IANA registry; ``video/mp4`` for H.264 in MP4)
 CONTENT_TYPES: Mapping[str, str] = MappingProxyType(
@@ -47,9 +51,15 @@ def view_name(index: int) -> str:
     return f"render_{index:03d}.png"
 
 
-def expected_names(views: int) -> tuple[str, ...]:
-    """Every file that a job with so many views leaves behind; the manifest is the last."""
-    return (*FIXED[:-1], *(view_name(index) for index in range(views)), MANIFEST)
+def lod_name(number: int) -> str:
+    """The name of a further level of detail, ``mesh_lod1.glb`` for the first that was asked for."""
+    return f"mesh_lod{number}.glb"
+
+
+def expected_names(views: int, lods: int = 0, ambient_occlusion: bool = False) -> tuple[str, ...]:
+    """Every file that a job leaves behind, the manifest last; ``lods`` counts further levels of detail."""
+    on_request = [lod_name(number) for number in range(1, lods + 1)] + [OCCLUSION] * ambient_occlusion
+    return (*FIXED[:-1], *on_request, *(view_name(index) for index in range(views)), MANIFEST)
 
 
 def content_type(name: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ import numpy as np
 import pytest
 import trimesh
 from numpy.typing import NDArray
+from PIL import Image
 from pxr import Usd, UsdGeom, UsdShade, UsdValidation
 
-from gpu_container import export, mesh, texture
+from gpu_container import export, glb, mesh, small_glb, texture
 from gpu_container.texture import TexturedMesh
 from infra import artifacts
-from tests import viewer
-from tests.unit.test_export import Egg
+from tests.unit.test_export import Egg, gltf_document
 
 ROOT = Path(__file__).parents[2]
 HEIGHT_MM = 80.0
@@ -44,8 +45,9 @@ def folder(textured: TexturedMesh, tmp_path_factory: pytest.TempPathFactory) -> 
 # --- GLB ---
 
 
-def test_the_validator_of_khronos_finds_nothing_in_the_glb(folder: Path) -> None:
-    report = validate_gltf(folder / artifacts.GLB)
+@pytest.mark.parametrize("name", [artifacts.GLB, artifacts.SMALL_GLB])
+def test_the_validator_of_khronos_finds_nothing_in_the_glb(folder: Path, name: str) -> None:
+    report = validate_gltf(folder / name)
     assert report["issues"]["messages"] == []
     assert report["info"]["totalVertexCount"] > 0
 
@@ -54,6 +56,38 @@ def test_the_validator_of_khronos_would_have_found_something(folder: Path, tmp_p
     spoilt = tmp_path / "spoilt.glb"
     spoilt.write_bytes((folder / artifacts.GLB).read_bytes().replace(b'"VEC2"', b'"VEC4"'))
     assert validate_gltf(spoilt)["issues"]["numErrors"] > 0
+
+
+def test_the_small_glb_is_the_large_one_in_fewer_bytes(folder: Path) -> None:
+    large, small = [trimesh.load_scene(folder / name) for name in (artifacts.GLB, artifacts.SMALL_GLB)]
+    step = np.ptp(large.bounds, axis=0).max() / 65534
+    np.testing.assert_allclose(small.bounds, large.bounds, atol=step)
+    places, fewer = large.to_mesh(), small.to_mesh()
+    np.testing.assert_array_equal(places.faces, fewer.faces)
+    np.testing.assert_allclose(fewer.vertices, places.vertices, atol=step)
+    turned = np.einsum("ij,ij->i", places.vertex_normals, fewer.vertex_normals)
+    assert np.degrees(np.arccos(turned.clip(-1, 1))).max() < 0.5
+    fewer.merge_vertices(merge_tex=True, merge_norm=True)
+    assert fewer.is_watertight, "places that were the same are the same"
+    assert (folder / artifacts.SMALL_GLB).stat().st_size < 0.4 * (folder / artifacts.GLB).stat().st_size
+
+
+@pytest.mark.parametrize(("count", "component"), [(65535, 5123), (65536, 5125)])
+def test_vertices_of_the_small_glb_are_numbered_in_two_bytes_as_long_as_they_last(
+    tmp_path: Path, count: int, component: int
+) -> None:
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False, dtype=np.float32)
+    around = np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], axis=-1)
+    forward = np.tile(np.array([0, 0, 1], np.float32), (count, 1))
+    tangents = np.tile(np.array([1, 0, 0, 1], np.float32), (count, 1))
+    corners = np.array([[0, count // 3, count - 1]], np.int32)
+    drawn = small_glb.webp(np.zeros((4, 4, 3), np.uint8))
+    fan = glb.Geometry(around, forward, tangents, around[:, :2] / 2 + 0.5, corners)
+    path = tmp_path / "fan.glb"
+    path.write_bytes(small_glb.encode(fan, glb.Pictures(drawn, drawn, mime="image/webp")))
+    indices = gltf_document(path)["accessors"][-1]
+    assert (indices["componentType"], indices["count"]) == (component, 3)
+    np.testing.assert_array_equal(trimesh.load_scene(path).to_mesh().faces, corners)
 
 
 def validate_gltf(path: Path) -> dict[str, Any]:
@@ -128,26 +162,6 @@ def test_in_a_room_the_model_is_as_high_as_its_print_and_stands_on_the_floor(
     assert bound.GetPath() == "/model/material"
 
 
-@pytest.mark.parametrize("back", [False, True])
-def test_usd_shows_what_the_field_shows(folder: Path, textured: TexturedMesh, back: bool) -> None:
-    stage = Usd.Stage.Open(str(folder / artifacts.USDZ))
-    geometry = UsdGeom.Mesh(stage.GetPrimAtPath("/model/mesh"))
-    points = np.array(geometry.GetPointsAttr().Get())
-    faces = np.array(geometry.GetFaceVertexIndicesAttr().Get()).reshape(-1, 3)
-    place = UsdGeom.PrimvarsAPI(geometry).GetPrimvar("st")
-    uv = np.array(place.Get())[np.array(place.GetIndices())] * (1, -1) + (0, 1)
-    # Each corner by itself, back in the Field's size and place.
-    upright = export.y_up(textured.mesh.vertices)
-    scale = np.ptp(upright[:, 1]) / np.ptp(points[:, 1])
-    offset = (upright.min(0) + upright.max(0)) / 2 - scale * (points.min(0) + points.max(0)) / 2
-    corners = (points * scale + offset)[faces.ravel()] @ viewer.turn(180 if back else 0)
-    alone = np.arange(faces.size).reshape(-1, 3)
-    seen = viewer.look_at_mesh(corners, alone, uv, textured.texture, 96)
-    expected = viewer.look_at_field(Egg(), 96, back=back)
-    assert viewer.overlap(seen, expected) > 0.98
-    assert viewer.psnr(seen, expected) > 40
-
-
 # --- 3MF ---
 
 
@@ -216,6 +230,42 @@ def textured_points(textured: TexturedMesh) -> Any:
     import torch
 
     return torch.from_numpy(textured.mesh.vertices)
+
+
+# --- ambient occlusion ---
+
+
+@pytest.fixture(scope="module")
+def shaded(textured: TexturedMesh, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a model that comes with a map of ambient occlusion."""
+    place = tmp_path_factory.mktemp("shaded")
+    steps = np.arange(256, dtype=np.uint8)
+    export.write_models(replace(textured, occlusion=np.minimum.outer(steps, steps)), place, HEIGHT_MM)
+    return place
+
+
+def test_ambient_occlusion_is_a_file_of_its_own_and_told_to_whoever_can_use_it(shaded: Path) -> None:
+    picture = Image.open(shaded / artifacts.OCCLUSION)
+    assert picture.mode == "L"
+    np.testing.assert_array_equal(np.diag(np.asarray(picture)), np.arange(256))
+    for name in (artifacts.GLB, artifacts.SMALL_GLB):
+        document = gltf_document(shaded / name)
+        (material,) = document["materials"]
+        told = document["textures"][material["occlusionTexture"]["index"]]
+        source = told.get("source", told.get("extensions", {}).get("EXT_texture_webp", {}).get("source"))
+        assert document["images"][source]["name"] == "model_occlusion"
+        assert validate_gltf(shaded / name)["issues"]["messages"] == []
+    stage = Usd.Stage.Open(str(shaded / artifacts.USDZ))
+    surface = UsdShade.Shader(stage.GetPrimAtPath("/model/material/surface"))
+    source, channel, _ = surface.GetInput("occlusion").GetConnectedSource()
+    assert channel == "r"
+    assert UsdShade.Shader(source).GetInput("file").Get().path == "./occlusion.png"
+    assert validate_usd(shaded / artifacts.USDZ) == []
+
+
+def test_without_it_no_file_speaks_of_it(folder: Path) -> None:
+    assert not (folder / artifacts.OCCLUSION).exists()
+    assert "occlusionTexture" not in gltf_document(folder / artifacts.GLB)["materials"][0]
 
 
 # --- all ---

@@ -34,17 +34,15 @@ class Camera:
 
 def orbit_cameras(views: int) -> list[Camera]:
     """``views`` cameras at elevation 0 and azimuths ``k * 360° / views``, as TripoSR places them."""
-    return [_camera_at(2 * math.pi * k / views) for k in range(views)]
+    return [camera_at(2 * math.pi * k / views) for k in range(views)]
 
 
-def _camera_at(azimuth: float) -> Camera:
-    outward = np.array([math.cos(azimuth), math.sin(azimuth), 0.0])
-    return Camera(
-        position=DISTANCE * outward,
-        right=np.array([-math.sin(azimuth), math.cos(azimuth), 0.0]),
-        up=np.array([0.0, 0.0, 1.0]),
-        forward=-outward,
-    )
+def camera_at(azimuth: float, elevation: float = 0.0, distance: float = DISTANCE) -> Camera:
+    """One that looks at the origin from ``distance``; angles in radians, elevation below a right one."""
+    level = math.cos(elevation)
+    outward = np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
+    right = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
+    return Camera(position=distance * outward, right=right, up=np.cross(outward, right), forward=-outward)
 
 
 def pixel_offsets(size: int) -> NDArray[np.float64]:

@@ -70,6 +70,20 @@ class RadianceField(Field, Protocol):
         ...
 
 
+@runtime_checkable
+class PhotographedField(Field, Protocol):
+    """A Field that knows from where its photo was taken."""
+
+    @property
+    def photo_position(self) -> tuple[float, float, float]:
+        """Where the camera stood."""
+        ...
+
+    def photo_places(self, points: torch.Tensor) -> torch.Tensor:
+        """Where the framed photo shows ``points`` ``(n, 3)``: right and up in the frame, -1..1, and depth."""
+        ...
+
+
 def grid_axis(resolution: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """The coordinates ``(r,)`` of a density grid's samples along each axis."""
     return torch.linspace(-RADIUS, RADIUS, resolution, device=device)

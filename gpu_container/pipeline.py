@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
-from gpu_container import engines, export, manifest, matte, mesh, photo, render, texture, video
+from gpu_container import engines, export, manifest, matte, mesh, photo, render, texture, video, viewpoint
 from gpu_container.clock import Notices, Progress, StageClock
 from gpu_container.device import pick_device
 from gpu_container.gridded import GriddedField
+from gpu_container.projection import View
 from infra import artifacts
 from infra.options import Options
 
@@ -96,6 +97,17 @@ def run(
                 lambda it: mesh.extract(it.field, it.grid, options.target_faces, report, parts=options.parts)
             )
 
+        def view_of_surface(it: GriddedField) -> View | None:
+            return viewpoint.view_of(
+                picture,
+                cutout.alpha,
+                options.foreground_ratio,
+                frame,
+                options.texture_size,
+                it.field,
+                surface,
+            )
+
         with clock.stage("texture") as report:
             textured = gridded.use(
                 lambda it: texture.bake(
@@ -104,6 +116,7 @@ def run(
                     it.grid,
                     options.texture_size,
                     report,
+                    view=view_of_surface(it) if options.texture_source == "auto" else None,
                     ambient_occlusion=options.ambient_occlusion,
                 )
             )

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpu_container import occlusion, relief, tangent_space
+from gpu_container import occlusion, projection, relief, tangent_space
 from gpu_container.device import evaluate
 from gpu_container.field import RADIUS, Field
 from gpu_container.mesh import Mesh, fewer_faces
+from gpu_container.projection import View
 from gpu_container.shading import vertex_normals
 from gpu_container.texels import Texels, texels_of
 from gpu_container.unwrap import Charts, unwrap
@@ -59,6 +60,7 @@ def bake(
     size: int,
     progress: Callable[[float], None] | None = None,
     *,
+    view: View | None = None,
     ambient_occlusion: bool = False,
 ) -> TexturedMesh:
     """``mesh`` with a texture and a normal map of ``size`` by ``size`` texels.
@@ -71,6 +73,7 @@ def bake(
         field: where colours come from.
         grid: raw density ``(r, r, r)``, see :meth:`Field.density_grid`: where the dense surface lies.
         progress: called with the share that is done, rising to 1.
+        view: the photo, if it is to be seen itself.
         ambient_occlusion: whether a map of it is wanted too.
 
     Raises:
@@ -98,6 +101,8 @@ def bake(
     otherwise[cut] = texels.face_normals(mesh)[cut]
     points, facing = relief.under(grid, points, otherwise)
     colors = evaluate(field.color, torch.from_numpy(points).to(field.device)).cpu().numpy()
+    if view is not None:
+        colors = projection.painted(view, mesh, points, facing, colors)
     progress(0.9)
     bent = tangent_space.local(facing, own, texels.of(turned[charts.faces]))
     texture = texels.picture(np.round(np.clip(colors, 0, 1) * 255).astype(np.uint8))

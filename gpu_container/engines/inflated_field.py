@@ -87,6 +87,16 @@ class InflatedField:
         colors = sample(self.colors, self._picture_plane(points[:, :1], points[:, 1:]) / self.colors_half_side)
         return torch.lerp(colors[3:], colors[:3], share).T.clamp(0, 1)
 
+    @property
+    def photo_position(self) -> tuple[float, float, float]:
+        """See :class:`gpu_container.field.PhotographedField`."""
+        return self.camera, 0.0, 0.0
+
+    def photo_places(self, points: torch.Tensor) -> torch.Tensor:
+        """Right, up and depth ``(n, 3)`` of ``points`` ``(n, 3)`` in the framed photo."""
+        places = self._picture_plane(points[:, :1], points[:, 1:]) / self.colors_half_side
+        return torch.cat([places, self.camera - points[:, :1]], dim=1)
+
     def density_grid(self, resolution: int) -> torch.Tensor:
         """Raw density ``(r, r, r)``; slice by slice along x, where the object is."""
         axis = grid_axis(resolution, self.device)

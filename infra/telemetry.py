@@ -64,7 +64,7 @@ def start(settings: Settings) -> None:
         threading.excepthook = _tell_of_a_thread
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(_Text())
+        handler.setFormatter(Text())
         logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for package in _OURS:
         logging.getLogger(package).setLevel(logging.INFO)
@@ -167,8 +167,8 @@ class _Json(LambdaPowertoolsFormatter):
         return without_secrets(json.dumps(log, default=str, separators=(",", ":")))
 
 
-class _Text(logging.Formatter):
-    """A line for people, with the traceback below it."""
+class Text(logging.Formatter):
+    """A line for people, with the traceback below it; tokens and signatures struck out."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from infra import telemetry
 from infra.errors import BadConfiguration, MachineError, MissingDependency
 from infra.local import resources
 from infra.local.background import Background
@@ -217,7 +218,7 @@ def _check_reachable(endpoint: Endpoint) -> None:
 
 def _log_to(path: Path, parts: contextlib.ExitStack) -> None:
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(telemetry.Text())
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)

@@ -25,6 +25,7 @@ from typing import Any
 from infra.errors import MachineError
 from infra.local.neighbours import is_from_elsewhere, is_own_name
 from infra.local.tether import Tethered
+from infra.names import visible
 
 #: seconds that the server may take until it answers; importing moto takes two of them on a busy machine
 START_SECONDS = 60.0
@@ -140,7 +141,14 @@ def main() -> None:
 
     application = _one_write_at_a_time(DomainDispatcherApplication(create_backend_app))
     application = _neighbours_alone(application, given.host)
-    server = make_server(given.host, 0, application, threaded=True, request_handler=MotoRequestHandler)
+
+    class Handler(MotoRequestHandler):  # type: ignore[misc]
+        def log_request(self, code: Any = "-", size: Any = "-") -> None:
+            # Without the query, which is what makes a presigned link more than an address.
+            address = visible(getattr(self, "path", "").partition("?")[0])
+            self.log("info", '"%s %s" %s %s', self.command, address, code, size)
+
+    server = make_server(given.host, 0, application, threaded=True, request_handler=Handler)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     print(server.port, flush=True)  # noqa: T201
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

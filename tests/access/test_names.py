@@ -206,7 +206,7 @@ def text_log() -> tuple[logging.Logger, io.StringIO]:
     """A log as ``maquette up`` has it, and what it has said."""
     said = io.StringIO()
     handler = logging.StreamHandler(said)
-    handler.setFormatter(telemetry._Text())
+    handler.setFormatter(telemetry.Text())
     log = logging.Logger("functions.test")
     log.addHandler(handler)
     return log, said

@@ -17,6 +17,9 @@ from infra.deployment.target import Target
 from infra.errors import BadConfiguration
 
 _ACCESS_KEY_BYTES = 32
+#: what CloudFront takes, and the one form that the functions read: :mod:`infra.links`
+_LINK_KEY_BITS = 2048
+_PEM = "-----BEGIN RSA PRIVATE KEY-----"
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,23 @@ def link_key(target: Target) -> LinkKey:
     Raises:
         BadConfiguration: the secret holds something else.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
     arn = _keep(target, link_key_name(target.name), "Signs the links to models.", _new_private_key)
     text = target.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
     try:
         private = serialization.load_pem_private_key(text.encode(), password=None)
-    except ValueError:
-        # From None: the cause may quote what it could not read.
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # the second: it wants a password
+        private = None
+    # Raised out here: the cause may quote what it could not read.
+    fits = isinstance(private, rsa.RSAPrivateKey) and private.key_size == _LINK_KEY_BITS
+    if private is None or not fits or not text.lstrip().startswith(_PEM):
         raise BadConfiguration(
-            f"The secret {link_key_name(target.name)} is no private key in PEM. Delete it to have one made."
-        ) from None
+            f"The secret {link_key_name(target.name)} is no RSA private key of {_LINK_KEY_BITS} bits in PEM of "
+            "PKCS #1 (BEGIN RSA PRIVATE KEY). Delete it to have one made."
+        )
     public = private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -101,7 +110,7 @@ def _new_private_key() -> str:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_LINK_KEY_BITS)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

@@ -142,7 +142,7 @@ def main() -> None:
     application = _one_write_at_a_time(DomainDispatcherApplication(create_backend_app))
     application = _neighbours_alone(application, given.host)
 
-    class Handler(MotoRequestHandler):  # type: ignore[misc]
+    class Handler(MotoRequestHandler):
         def log_request(self, code: Any = "-", size: Any = "-") -> None:
             # Without the query, which is what makes a presigned link more than an address.
             address = visible(getattr(self, "path", "").partition("?")[0])

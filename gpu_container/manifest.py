@@ -18,6 +18,7 @@ import numpy as np
 from gpu_container import printing, topology
 from gpu_container.export import print_coordinates
 from gpu_container.mesh import Mesh
+from gpu_container.texture import TexturedMesh
 from infra import artifacts
 
 #: raised when a reader of the one before could go wrong
@@ -103,6 +104,20 @@ def mesh_facts(mesh: Mesh, print_height_mm: float) -> dict[str, Any]:
         "bounds": [[round(float(value), 6) for value in corner] for corner in (low, high)],
         "print": printing.facts(printed, mesh.faces, volume * scale**3),
     }
+
+
+def lod_facts(levels: Sequence[TexturedMesh]) -> list[dict[str, Any]]:
+    """What tells the files of further levels of detail apart, in their order."""
+    return [
+        {
+            "name": artifacts.lod_name(number),
+            "faces": len(level.mesh.faces),
+            "vertices": len(level.mesh.vertices),
+            "watertight": topology.is_watertight(level.mesh.faces),
+            "texture_size": len(level.texture),
+        }
+        for number, level in enumerate(levels, start=1)
+    ]
 
 
 def _area(mesh: Mesh) -> float:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from gpu_container import engines, export, manifest, matte, mesh, photo, render, texture, video, viewpoint
+from gpu_container import engines, export, lod, manifest, matte, mesh, photo, render, texture, video, viewpoint
 from gpu_container.clock import Notices, Progress, StageClock
 from gpu_container.device import pick_device
 from gpu_container.gridded import GriddedField
 from gpu_container.projection import View
+from gpu_container.texture import TexturedMesh
 from infra import artifacts
 from infra.options import Options
 
@@ -109,27 +111,33 @@ def run(
             )
 
         with clock.stage("texture") as report:
-            textured = gridded.use(
-                lambda it: texture.bake(
-                    surface,
-                    it.field,
-                    it.grid,
-                    options.texture_size,
-                    report,
-                    view=view_of_surface(it) if options.texture_source == "auto" else None,
-                    ambient_occlusion=options.ambient_occlusion,
+            view = gridded.use(view_of_surface) if options.texture_source == "auto" else None
+
+            def paint(shape: mesh.Mesh, side: int, report: Callable[[float], None]) -> TexturedMesh:
+                return gridded.use(
+                    lambda it: texture.bake(
+                        shape,
+                        it.field,
+                        it.grid,
+                        side,
+                        report,
+                        view=view,
+                        ambient_occlusion=options.ambient_occlusion,
+                    )
                 )
-            )
+
+            textured, *levels = lod.painted(surface, options.lods, options.texture_size, paint, report)
 
         with clock.stage("export"):
             files += export.write_models(textured, out_dir, options.print_height_mm)
+            files += export.write_lods(levels, out_dir)
             files.append(encoding.result())
 
         facts = manifest.mesh_facts(textured.mesh, options.print_height_mm)
         written = manifest.write(
             out_dir,
             files,
-            mesh=facts,
+            mesh=facts | {"lods": manifest.lod_facts(levels)},
             options=options.as_dict() | {"engine": engine.name, "view_size": size},
             source={
                 "name": filename,

@@ -20,7 +20,16 @@ from infra.errors import MaquetteError, NoClearObject, UnsupportedImage, Weights
 from infra.options import Options
 from infra.stages import STAGES, overall_progress
 
-SMALL = Options(resolution=96, texture_size=256, target_faces=3000, views=8, view_size=128)
+SMALL = Options(
+    resolution=96,
+    texture_size=256,
+    target_faces=3000,
+    views=8,
+    view_size=128,
+    lods=(500,),
+    ambient_occlusion=True,
+)
+NAMES = artifacts.expected_names(SMALL.views, len(SMALL.lods), SMALL.ambient_occlusion)
 
 
 def png(picture: Image.Image) -> bytes:
@@ -53,7 +62,7 @@ def picture(path: Path) -> NDArray[np.uint8]:
 
 
 def test_every_artifact_is_there_and_nothing_else(folder: Path) -> None:
-    assert sorted(path.name for path in folder.iterdir()) == sorted(artifacts.expected_names(SMALL.views))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
 
 
 def test_the_manifest_lists_each_file_with_its_own_hash(folder: Path) -> None:
@@ -76,7 +85,7 @@ def test_the_manifest_tells_what_was_done_and_how_long_it_took(folder: Path) -> 
     assert all(seconds > 0 for seconds in told["timings"].values())
 
 
-@pytest.mark.parametrize("name", ["mesh.obj", "mesh.stl", "mesh.glb"])
+@pytest.mark.parametrize("name", ["mesh.obj", "mesh.stl", "mesh.glb", "mesh_small.glb", "mesh_lod1.glb"])
 def test_each_model_is_one_closed_body_that_faces_outward(folder: Path, name: str) -> None:
     mesh = trimesh.load_mesh(folder / name)
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
@@ -115,7 +124,7 @@ def test_the_last_stage_follows_the_first_and_progress_never_falls(tmp_path: Pat
 def test_the_same_photo_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     pipeline.run(png(figure()), "figure.png", SMALL, tmp_path)
 
-    for name in set(artifacts.expected_names(SMALL.views)) - {"manifest.json"}:
+    for name in set(NAMES) - {"manifest.json"}:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
 

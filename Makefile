@@ -19,7 +19,7 @@ TARGET := $(if $(STACK),--stack '$(STACK)') $(if $(REGION),--region '$(REGION)')
 TESTING := OMP_WAIT_POLICY=passive MAQUETTE_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo up test browser test-localstack test-deployment template lambda deploy destroy check format bench lock clean
+.PHONY: help setup web demo up test browser test-localstack test-deployment template lambda deploy destroy bandit audit check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,8 +84,16 @@ template: setup $(TOOLS)/sam/.ready $(TOOLS)/checkov/.ready ## The template befo
 	@SAM_CLI_TELEMETRY=0 $(TOOLS)/sam/bin/sam validate --lint --region us-east-1 --template template.yaml
 	@$(TOOLS)/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
+bandit: setup $(TOOLS)/bandit/.ready ## The code before bandit; every finding has its reason
+	@$(BIN)/python -m tests.tools.bandit $(TOOLS)/bandit/bin/bandit
+
+# Both ask the registries what they know of each version: without a network this fails, and says so.
+audit: bandit $(TOOLS)/pip-audit/.ready ## Known weaknesses of what is built upon, as PyPI and npm have them
+	@$(TOOLS)/pip-audit/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off --requirement constraints.txt
+	@$(NPM) audit --audit-level low
+
 $(TOOLS)/%/.ready: tests/tools/%.txt
-	@echo "Setting up $* in $(@D): about 300 MB, half a minute."
+	@echo "Setting up $* in $(@D): up to 300 MB, half a minute."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from gpu_container.compiled import compiled
 from gpu_container.field import RADIUS
@@ -23,10 +26,12 @@ from gpu_container.mesh import Mesh
 
 #: side of the pictures in which is worked out what the camera sees, pixels
 DEPTH_SIZE = 512
-#: side of the picture of broad differences, pixels
-BROAD_SIZE = 64
-#: how far they reach, as the width of a Gaussian, pixels of that picture
-BROAD = 2.0
+#: broad differences are gathered in so many cells along each side of the cube
+BROAD_SIDE = 32
+#: and reach so far, as the width of a Gaussian, cells
+BROAD = 3.0
+#: they are passed on, from nothing to in full, where this share of the surface around shows the photo
+BROAD_SHARE = (0.05, 0.5)
 #: the depth of nothing
 NOWHERE = 1e6
 #: what lies this much further away than the nearest surface is hidden, world units
@@ -35,8 +40,6 @@ HIDDEN = 0.02 * RADIUS
 FACING = (0.1, 0.4)
 #: and from the first to the second of these distances from an outline, as shares of the frame's side
 CLEAR = (0.002, 0.012)
-#: broad differences are passed on up to surfaces that face this far away from the camera
-BROAD_FACING = (-0.6, 0.2)
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ def painted(
     fine = visible * smoothstep(facing, *FACING) * smoothstep(sampled(clear, at), *CLEAR)
 
     difference = sampled(view.rgb, frame_places(seen, len(view.rgb))) - colors
-    broad = broad_differences(seen, difference, fine)
-    shift = sampled(broad, frame_places(seen, BROAD_SIZE)) * smoothstep(facing, *BROAD_FACING)[:, None]
+    shift = broad_differences(points, difference, fine)
     return np.asarray(colors + shift + (difference - shift) * fine[:, None], np.float32)
 
 
@@ -100,22 +102,30 @@ def outlook(view: View, mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 def broad_differences(
-    seen: NDArray[np.float32], difference: NDArray[np.float32], weights: NDArray[np.float32]
+    points: NDArray[np.float32], difference: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The differences ``(n, 3)`` at places ``(n, 2)`` of the frame, blurred: a picture ``(s, s, 3)``."""
-    column, row = np.clip(np.round(frame_places(seen, BROAD_SIZE)), 0, BROAD_SIZE - 1).astype(np.int64).T
-    pixel = row * BROAD_SIZE + column
-    weighted = np.concatenate([difference, np.ones_like(difference[:, :1])], axis=1) * weights[:, None]
-    sums = np.stack([np.bincount(pixel, each, BROAD_SIZE**2) for each in weighted.T], axis=-1)
-    picture = sums.reshape(BROAD_SIZE, BROAD_SIZE, 4).astype(np.float32)
-    total = np.zeros_like(picture)
-    for width in (BROAD, 4 * BROAD):  # the wider one for where the other does not reach
-        blurred = cv2.GaussianBlur(picture, (0, 0), width)
-        total = total + blurred * (1e-3 if width > BROAD else 1.0)
-    return np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-6), np.float32)
+    """The differences ``(n, 3)`` at ``points`` ``(n, 3)``, blurred in space; 0 where nothing near counts."""
+    cell = np.clip(np.round((points / RADIUS + 1) * ((BROAD_SIDE - 1) / 2)), 0, BROAD_SIDE - 1).astype(np.int64)
+    number = (cell[:, 2] * BROAD_SIDE + cell[:, 1]) * BROAD_SIDE + cell[:, 0]  # x along the width
+    summed = np.stack(
+        [
+            np.bincount(number, each, BROAD_SIDE**3).reshape((BROAD_SIDE,) * 3)
+            for each in (*(difference * weights[:, None]).T, weights, np.ones_like(weights))
+        ]
+    )
+    blurred = ndimage.gaussian_filter(summed, BROAD, axes=(1, 2, 3), mode="constant", truncate=3.0)
+    total, everything = np.maximum(blurred[3], 1e-6), np.maximum(blurred[4], 1e-6)
+    faded = blurred[:3] / total * smoothstep(blurred[3] / everything, *BROAD_SHARE)
+    spread = torch.nn.functional.grid_sample(
+        torch.from_numpy(faded.astype(np.float32))[None],
+        torch.from_numpy(points / np.float32(RADIUS))[None, None, None],
+        padding_mode="border",
+        align_corners=True,
+    )
+    return np.asarray(spread[0, :, 0, 0].T.numpy())
 
 
-def smoothstep(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+def smoothstep(values: NDArray[np.floating[Any]], low: float, high: float) -> NDArray[np.float32]:
     """0 below ``low``, 1 above ``high``, smooth in between."""
     share = np.clip((values - low) / (high - low), 0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)

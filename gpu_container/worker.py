@@ -19,7 +19,8 @@ import time
 import uuid
 from typing import NoReturn
 
-from gpu_container import memory
+from gpu_container import allowance, memory
+from gpu_container.allowance import Allowance
 from gpu_container.health import Heartbeat
 from gpu_container.protection import Protection
 from gpu_container.readiness import ready_pipeline
@@ -48,7 +49,7 @@ POLL_SECONDS = 0.1
 BACKOFF_SECONDS = 5.0
 #: An attempt that was given up has this long to notice, before its process ends.
 PATIENCE_SECONDS = 5.0
-#: Exit status of a process that ended because an attempt did not.
+#: Exit status of a process that ended because an attempt did not, or left its memory taken.
 EXIT_STUCK = 70
 #: A message stays hidden a little longer than the lease lasts: who then receives it can claim at once.
 _MARGIN_SECONDS = 1.0
@@ -68,6 +69,7 @@ class Worker:
         deadline_seconds: float,
         protection: Protection | None = None,
         heartbeat: Heartbeat | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._pipeline = pipeline
@@ -78,6 +80,7 @@ class Worker:
         self._deadline_seconds = deadline_seconds
         self._protection = protection or Protection(None)
         self._heartbeat = heartbeat or Heartbeat(None)
+        self._allowance = allowance or Allowance(None)
         self._stopping = False
 
     def stop(self) -> None:
@@ -114,7 +117,8 @@ class Worker:
                 # Later attempts waited for other things: a lease to end, a pause to be over.
                 if job.attempt == 1 and job.queued_at is not None:
                     telemetry.seconds("QueueSeconds", max(self._table.clock() - job.queued_at, 0.0))
-                self._run(job, message)
+                with self._allowance.granted():
+                    self._run(job, message)
                 _measure_memory()
 
     @property
@@ -169,7 +173,8 @@ class Worker:
             ended = attempt.abandon(0.0 if self._stopping else PATIENCE_SECONDS)
             if canceled:
                 self._remove_results(job)
-            if not ended and not self._stopping:
+            # What is not given back of a large job's memory would be held against the next one.
+            if not self._stopping and (not ended or self._allowance.overdrawn()):
                 _end_process(EXIT_STUCK)
 
     def _hold(self, job: Job, message: Message, attempt: Attempt) -> None:
@@ -183,6 +188,12 @@ class Worker:
             if self._stopping:
                 self._release(job, message)
                 raise Abandoned
+            if self._allowance.crossed():
+                self._allowance.close()
+                attempt.abandon(
+                    PATIENCE_SECONDS
+                )  # first, so that there is memory again to write the verdict with
+                raise self._allowance.refusal()
             if now > (job.deadline_at or now):
                 raise JobOverdue(f"The run took longer than the {self._deadline_seconds:.0f} s it may.")
             if now < renew_at:
@@ -226,6 +237,9 @@ class Worker:
         if isinstance(error, MaquetteError):
             verdict = error
             log.warning("%s: %s", error.code, error.message)
+        elif allowance.is_shortage(error):
+            verdict = self._allowance.refusal()
+            log.warning("%s: %s", verdict.code, verdict.message, exc_info=error)
         else:
             verdict = InternalError(
                 "Something went wrong that should not have; the trace is in the worker's log."
@@ -262,6 +276,7 @@ def serve(pipeline: Pipeline) -> NoReturn:
         deadline_seconds=given.job_deadline_seconds,
         protection=Protection(given.agent_uri),
         heartbeat=Heartbeat(given.health_file),
+        allowance=Allowance(given.job_memory or allowance.for_this_machine()),
     )
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: worker.stop())

@@ -113,6 +113,7 @@ class Attempt(threading.Thread):
         """Give it up: its next report throws. False when it has not ended ``patience`` seconds later."""
         self._abandoned.set()
         if self.finished.wait(patience):
+            self._error = None  # its traceback holds all that a broken stage had in hand
             return True
         self._tidy()  # the process is about to end without asking it
         return False

@@ -144,10 +144,9 @@ class EncodingFailed(ReconstructionError):
 
 
 class OutOfMemory(ReconstructionError):
-    """Memory ran out on the device and on the CPU after it."""
+    """The job wants more memory than a worker has, and will want it again."""
 
     code = "out_of_memory"
-    permanent = False
 
 
 class WeightsMissing(ReconstructionError):

@@ -26,6 +26,7 @@ MAQUETTE_MATTE_MODEL            worker: the U²-Net model file; unset: likewise
 MAQUETTE_LEASE_SECONDS          worker: how long a silent worker keeps its job (60)
 MAQUETTE_JOB_DEADLINE_SECONDS   worker: longest run of one attempt (900)
 MAQUETTE_THREADS                worker: CPU threads; unset: all cores
+MAQUETTE_JOB_MEMORY             worker: most memory that a job may take, MB; unset: nine tenths of what is there
 MAQUETTE_HEALTH_FILE            worker: where it leaves signs of life; unset: nowhere
 MAQUETTE_DEPLOYMENT             name of this deployment, ``service`` of its logs and metrics (maquette)
 MAQUETTE_LOG                    ``json``: lines and metrics for CloudWatch; ``text`` (default): for a person
@@ -165,6 +166,11 @@ class Settings:
     def threads(self) -> int | None:
         """CPU threads of the worker; None leaves the choice to the machine."""
         return int(self._number("MAQUETTE_THREADS", 0.0)) or None
+
+    @property
+    def job_memory(self) -> float | None:
+        """Bytes that the worker may have in RAM while a job runs; None leaves the choice to the machine."""
+        return self._number("MAQUETTE_JOB_MEMORY", 0.0) * 1e6 or None
 
     @property
     def health_file(self) -> Path | None:

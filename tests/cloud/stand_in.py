@@ -5,6 +5,7 @@ python -m tests.cloud.stand_in NAME        the worker, as its container starts i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from infra import telemetry
 from infra.attempt import Pipeline, Progress
-from infra.errors import CorruptImage, OutOfMemory
+from infra.errors import CorruptImage, EncodingFailed
 from infra.options import Options
 from infra.settings import settings
 
@@ -84,9 +85,9 @@ def damaged(photo: bytes, filename: str, options: Options, folder: Path, progres
     raise CorruptImage("This picture is damaged.")
 
 
-def cramped(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
-    """The machine's fault: another attempt may do better."""
-    raise OutOfMemory("Memory ran out.")
+def unlucky(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """The moment's fault: another attempt may do better."""
+    raise EncodingFailed("The video could not be encoded.")
 
 
 def defective(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
@@ -94,9 +95,58 @@ def defective(photo: bytes, filename: str, options: Options, folder: Path, progr
     raise ZeroDivisionError("secret detail of the trace")
 
 
+def swelling(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Takes more and more memory, and says how far it is."""
+    taken = []
+    for step in range(400):
+        taken.append(bytearray(b"x") * 10_000_000)
+        progress("mesh", step / 400)
+        time.sleep(0.01)
+    return quick(photo, filename, options, folder, progress)
+
+
+def bursting(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Takes a lot of memory at one stroke, in which nobody else gets to look."""
+    progress("mesh", 0.0)
+    taken = bytearray(b"x") * 4_000_000_000
+    progress("mesh", len(taken))
+    return quick(photo, filename, options, folder, progress)
+
+
+_hoard: list[bytearray] = []
+
+
+def hoarding(photo: bytes, filename: str, options: Options, folder: Path, progress: Progress) -> Result:
+    """Takes what it can get, keeps it, and hears nothing."""
+    while True:
+        with contextlib.suppress(MemoryError):
+            _hoard.append(bytearray(b"x") * 10_000_000)
+        time.sleep(0.01)
+
+
+def as_the_photo_says(
+    photo: bytes, filename: str, options: Options, folder: Path, progress: Progress
+) -> Result:
+    """One of the others, by name."""
+    return PIPELINES[photo.decode()](photo, filename, options, folder, progress)
+
+
 PIPELINES: dict[str, Callable[..., Result]] = {
     pipeline.__name__: pipeline
-    for pipeline in (quick, slow, talkative, silent, deadly, damaged, cramped, defective)
+    for pipeline in (
+        quick,
+        slow,
+        talkative,
+        silent,
+        deadly,
+        damaged,
+        unlucky,
+        defective,
+        swelling,
+        bursting,
+        hoarding,
+        as_the_photo_says,
+    )
 }
 
 

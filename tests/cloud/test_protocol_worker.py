@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,7 +172,7 @@ class TestARunThatFails:
         assert nothing_left(cloud)
 
     @pytest.mark.parametrize(
-        ("pipeline", "code"), [(stand_in.cramped, "out_of_memory"), (stand_in.defective, "internal_error")]
+        ("pipeline", "code"), [(stand_in.unlucky, "encoding_failed"), (stand_in.defective, "internal_error")]
     )
     def test_for_now_is_tried_again_until_the_attempts_are_used_up(
         self, cloud: Cloud, pipeline: Pipeline, code: str
@@ -192,7 +193,7 @@ class TestARunThatFails:
 
     def test_for_now_and_then_ends_well_succeeds(self, cloud: Cloud) -> None:
         waiting(cloud)
-        worker(cloud, stand_in.cramped).serve_one()
+        worker(cloud, stand_in.unlucky).serve_one()
         worker(cloud, stand_in.quick).serve_one()
         job = cloud.table.get("job")
         assert (job.status, job.attempt, job.manifest_key) == ("succeeded", 2, "jobs/job/2/manifest.json")
@@ -352,6 +353,41 @@ class TestAWorkerProcess:
         job = cloud.table.get("job")
         assert job.error is not None
         assert (job.status, job.error["code"]) == ("failed", "deadline_exceeded")
+        assert nothing_left(cloud)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="memory is watched on Linux alone")
+    @pytest.mark.parametrize("greed", ["swelling", "bursting"])
+    def test_whose_job_wants_more_memory_than_it_may_have_fails_the_job_and_does_the_next(
+        self, cloud: Cloud, start: Callable[..., subprocess.Popen[bytes]], greed: str
+    ) -> None:
+        waiting(cloud, body=greed.encode())
+        process = start("as_the_photo_says", MAQUETTE_JOB_MEMORY="300", MAQUETTE_LEASE_SECONDS="30")
+        until(lambda: cloud.table.get("job").terminal)
+        peak = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+        assert peak is not None
+        assert int(peak[1]) * 1024 < 300e6 + 600e6
+        job = cloud.table.get("job")
+        assert job.error is not None
+        assert (job.status, job.error["code"], job.attempt) == ("failed", "out_of_memory", 1)
+        assert "more memory than the 0.3 GB it may have" in job.error["message"]
+        waiting(cloud, "next", body=b"quick")
+        until(lambda: cloud.table.get("next").terminal)
+        assert cloud.table.get("next").status == "succeeded"
+        assert process.poll() is None, "the same process did it"
+        until(lambda: nothing_left(cloud))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="memory is watched on Linux alone")
+    def test_whose_job_does_not_give_its_memory_back_fails_the_job_and_then_ends(
+        self, cloud: Cloud, start: Callable[..., subprocess.Popen[bytes]]
+    ) -> None:
+        waiting(cloud, body=b"hoarding")
+        process = start("as_the_photo_says", MAQUETTE_JOB_MEMORY="300", MAQUETTE_LEASE_SECONDS="30")
+        _, status, usage = os.wait4(process.pid, 0)
+        assert os.waitstatus_to_exitcode(status) == gpu_container.worker.EXIT_STUCK
+        assert usage.ru_maxrss * 1024 < 300e6 + 600e6
+        job = cloud.table.get("job")
+        assert job.error is not None
+        assert (job.status, job.error["code"], job.attempt) == ("failed", "out_of_memory", 1)
         assert nothing_left(cloud)
 
     def test_that_a_photo_kills_thrice_leaves_a_failed_job_and_a_message_set_aside(

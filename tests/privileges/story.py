@@ -122,11 +122,11 @@ class Story:
         self._s3.delete_object(Bucket=source["bucket"], Key=source["key"], VersionId=source["version"])
 
     def _fail(self, token: str) -> None:
-        """By the photo's fault and by the machine's, which is given another try."""
+        """By the photo's fault, and by the moment's, which is given another try."""
         self._upload(token, "damaged.png", "failed")
-        cramped, form = self._announce(token, "cramped.png")
+        unlucky, form = self._announce(token, "unlucky.png")
         _send(form)
-        wait_for(lambda: self._job(cramped).get("notice"), "another try", 30)
+        wait_for(lambda: self._job(unlucky).get("notice"), "another try", 30)
 
     def _cancel(self, token: str) -> None:
         """While a worker is at it and has published something."""

@@ -34,6 +34,7 @@ LEFT_TO_DEFAULTS = {
     "MAQUETTE_LEASE_SECONDS": "60",
     "MAQUETTE_JOB_DEADLINE_SECONDS": "900",
     "MAQUETTE_THREADS": "all cores",
+    "MAQUETTE_JOB_MEMORY": "nine tenths of what the container may have",
 }
 #: Metrics of what does not happen in this life.
 NOT_HERE = {"FramesLost": "no socket is broken and open", "PeakDeviceMemory": "there is no GPU"}

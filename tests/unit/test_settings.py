@@ -68,6 +68,7 @@ def test_values_are_typed() -> None:
         {
             "MAQUETTE_LEASE_SECONDS": "2.5",
             "MAQUETTE_THREADS": "3",
+            "MAQUETTE_JOB_MEMORY": "1500",
             "MAQUETTE_WEIGHTS": "/weights",
             "MAQUETTE_HEALTH_FILE": "/tmp/alive",
             "MAQUETTE_OPEN_SESSIONS": "operator",
@@ -80,6 +81,7 @@ def test_values_are_typed() -> None:
         True,
     )
     assert given.health_file == Path("/tmp/alive")
+    assert (given.job_memory, Settings({}).job_memory) == (1.5e9, None)
 
 
 @pytest.mark.parametrize("value", ["many", "-1", "0", "nan", "inf", "1e999"])

@@ -98,7 +98,7 @@ export class Artifacts {
    * @returns {Promise<Blob>}
    */
   async zip({ name = "model", onProgress, signal } = {}) {
-    const folder = name.replace(/[/\\]/g, "_");
+    const folder = harmless(name) || "model";
     const entries = this.files.map((file) => ({ name: `${folder}/${file.name}`, size: file.bytes }));
     const total = Number(predictLength(entries));
     const stopping = new AbortController();
@@ -150,6 +150,16 @@ export class Artifacts {
       });
     return this.#pending;
   }
+}
+
+/**
+ * A name for a folder that leads nowhere but into itself, whatever a photo was called: `..` is no name, and neither
+ * slashes nor what a terminal or another reader of the archive would obey are letters of one.
+ *
+ * @param {string} name
+ */
+function harmless(name) {
+  return name.replace(/[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff/\\:*?"<>|]/gu, "_").replace(/^[. ]+|[. ]+$/g, "");
 }
 
 /**

@@ -108,6 +108,15 @@ export class Rest {
   }
 
   /**
+   * Takes every link to the job back.
+   *
+   * @param {string} id
+   */
+  async stopSharing(id) {
+    await this.#call("DELETE", `${path(id)}/shares`);
+  }
+
+  /**
    * The address of a job's server-sent events; it holds the token, since EventSource knows no headers.
    *
    * @param {string} id

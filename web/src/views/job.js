@@ -86,7 +86,7 @@ export function createJobPage(studio, jobId) {
       if (signal.aborted) return;
       const made = createTurn({ job, artifacts, manifest });
       turn = made;
-      put("model", made.element, createTake({ job, artifacts, share: guest ? null : () => studio.rest.share(jobId) }));
+      put("model", made.element, createTake({ job, artifacts, sharing: guest ? null : sharing(studio.rest, jobId) }));
       announce(`${job.source.filename} is ready.`);
       await keepsakes.forget(jobId);
     } catch (error) {
@@ -167,4 +167,13 @@ export function createJobPage(studio, jobId) {
       turn?.dispose();
     },
   };
+}
+
+/**
+ * @param {import("../cloud/rest.js").Rest} rest
+ * @param {string} jobId
+ * @returns {import("./share.js").Sharing}
+ */
+function sharing(rest, jobId) {
+  return { share: () => rest.share(jobId), stop: () => rest.stopSharing(jobId) };
 }

@@ -2,9 +2,10 @@
 
 import { announce } from "../ui/announce.js";
 import { h, setText } from "../ui/dom.js";
-import { moment, percent, size } from "../ui/format.js";
+import { percent, size } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { save } from "../ui/save.js";
+import { createShare } from "./share.js";
 
 /** @typedef {import("../cloud/rest.js").Job} Job */
 /** @typedef {import("../cloud/artifacts.js").Artifacts} Artifacts */
@@ -28,10 +29,10 @@ const PURPOSES = new Map([
 const VIEW = /^render_\d+\.png$/;
 
 /**
- * @param {{ job: Job, artifacts: Artifacts, share: (() => Promise<import("../cloud/rest.js").Share>) | null }} given
- *   `share` null: this page is itself one that was shared
+ * @param {{ job: Job, artifacts: Artifacts, sharing: import("./share.js").Sharing | null }} given
+ *   `sharing` null: this page is itself one that was shared
  */
-export function createTake({ job, artifacts, share }) {
+export function createTake({ job, artifacts, sharing }) {
   const views = artifacts.files.filter((file) => VIEW.test(file.name));
   const files = artifacts.files.filter((file) => !VIEW.test(file.name)).sort(byPurpose);
   return h(
@@ -45,7 +46,7 @@ export function createTake({ job, artifacts, share }) {
       h("summary", null, h("span", null, `${views.length} pictures from all sides`), h("span", { class: "fold-count" }, size(sum(views))), icon("chevron")),
       h("ul", { class: "files" }, ...views.map((file) => row(file, artifacts))),
     ),
-    h("div", { class: "take-ways" }, zipButton(job, artifacts), share && shareButton(share)),
+    h("div", { class: "take-ways" }, zipButton(job, artifacts), sharing && createShare(sharing)),
   );
 }
 
@@ -122,43 +123,4 @@ function zipButton(job, artifacts) {
     }
   }
   return button;
-}
-
-/** @param {() => Promise<import("../cloud/rest.js").Share>} share */
-function shareButton(share) {
-  const address = h("input", { type: "text", readonly: true, "aria-label": "Link for others", class: "share-address", onfocus: () => address.select() });
-  const note = h("p", { class: "hint", role: "status" });
-  const result = h("div", { class: "share-result", hidden: true }, address, note);
-  const button = h("button", { type: "button", class: "button quiet", onclick: () => void run() }, icon("link"), "Link for others");
-
-  async function run() {
-    button.disabled = true;
-    try {
-      const made = await share();
-      address.value = made.url;
-      result.hidden = false;
-      const copied = await copy(made.url);
-      setText(note, `${copied ? "Copied. " : ""}Whoever has it can look at this model and take it home, until ${moment(made.expires_at)}.`);
-      if (!copied) address.focus();
-    } catch (error) {
-      result.hidden = false;
-      setText(note, /** @type {Error} */ (error).message);
-    } finally {
-      button.disabled = false;
-    }
-  }
-  return h("div", { class: "share" }, button, result);
-}
-
-/**
- * @param {string} text
- * @returns {Promise<boolean>}
- */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false; // not allowed here: the field holds it, selected
-  }
 }

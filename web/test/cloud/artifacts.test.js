@@ -118,6 +118,21 @@ test("a store out of reach is told as offline", async () => {
   await assert.rejects(artifacts.zip(), { code: "offline" });
 });
 
+test("no name of a photo leads out of the archive's folder, or is obeyed by who lists it", async () => {
+  const { rest } = await shelf();
+  const artifacts = await Artifacts.of(rest, "j");
+  const hostile = ["..", ".", "", " . ", "../../etc", "..\\..\\etc", "/etc", "C:\\x", "a\u0000b", "a\r\nb", "\u001b[31m", "x\u202egnp.exe", "\ud800", "a:b*c?d<e>f|g\"h"];
+  for (const name of hostile) {
+    const names = [...(await unzip(await artifacts.zip({ name }))).keys()];
+    assert.equal(names.length, Object.keys(FILES).length);
+    for (const entry of names) {
+      assert.match(entry, /^[^/\\:*?"<>|\p{Cc}\p{Cs}\u202e]*[^/. ][^/\\:*?"<>|\p{Cc}\p{Cs}\u202e]*\/[a-z_0-9.]+$/u, JSON.stringify(name));
+    }
+  }
+  const zip = await artifacts.zip({ name: "Ünïcödé 写真 (1)" });
+  assert.ok([...(await unzip(zip)).keys()].every((entry) => entry.startsWith("Ünïcödé 写真 (1)/")));
+});
+
 test("the archive holds every file in a folder of its own, with progress over its bytes", async () => {
   const { rest, state } = await shelf();
   state.slow = 5;

@@ -13,7 +13,7 @@ async function guest(reply) {
 test("each route is asked as the server has it", async () => {
   const { server, rest } = await guest(({ method, path }) => {
     if (method === "DELETE" && !path.includes("only")) return { status: 204 };
-    if (path.endsWith("/shares")) return { status: 201, json: { token: "s.h", url: null, expires_at: "" } };
+    if (method === "POST" && path.endsWith("/shares")) return { status: 201, json: { token: "s.h", url: null, expires_at: "" } };
     return { json: { job: { job_id: "a/b" }, jobs: [], cursor: null, artifacts: [], expires_in: 900 } };
   });
   await rest.createJob("chair.png", "image/png", { views: 4 });
@@ -24,6 +24,7 @@ test("each route is asked as the server has it", async () => {
   await rest.artifacts("j");
   const share = await rest.share("j", { expiresIn: 60 });
   assert.match(share.url, /#\/shared\/j\/s\.h$/, "a cloud that knows no site leaves the address to the page");
+  await rest.stopSharing("j");
   assert.deepEqual(
     server.asked.map(({ method, path }) => `${method} ${path}`),
     [
@@ -34,6 +35,7 @@ test("each route is asked as the server has it", async () => {
       "DELETE /jobs/j",
       "GET /jobs/j/artifacts",
       "POST /jobs/j/shares",
+      "DELETE /jobs/j/shares",
     ],
   );
   assert.deepEqual(server.asked[0]?.body, { filename: "chair.png", content_type: "image/png", options: { views: 4 } });

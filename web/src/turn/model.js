@@ -1,6 +1,6 @@
-/** The model as it comes out of mesh.glb, and the ways to look at it. */
+/** The model as it comes out of a GLB file, and the ways to look at it. */
 
-import { LineSegments, Mesh, MeshStandardMaterial, WireframeGeometry } from "three";
+import { LineSegments, Mesh, MeshStandardMaterial, Vector3, WireframeGeometry } from "three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
 import { materialsFor } from "./modes.js";
 import { standOf } from "./stand.js";
@@ -29,7 +29,7 @@ export class Model {
     });
     const [first] = this.meshes;
     if (!first || !(first.material instanceof MeshStandardMaterial)) throw new Error("The file holds no surface.");
-    this.stand = standOf(first.geometry.attributes.position.array);
+    this.stand = standOf(placesOf(first));
     this.#materials = materialsFor(first.material, anisotropy);
     this.mode = "textured";
   }
@@ -85,7 +85,10 @@ export class Model {
     const geometries = this.meshes.map(({ geometry }) => geometry);
     if (this.#lines) geometries.push(this.#lines.geometry);
     const buffers = geometries.reduce((total, geometry) => total + geometryBytes(geometry), 0);
-    return buffers + (this.picture ? textureBytes(this.picture.width, this.picture.height, { mipmaps: true }) : 0);
+    return this.#materials.pictures.reduce((total, { image }) => {
+      const { width, height } = /** @type {{ width: number, height: number }} */ (image);
+      return total + textureBytes(width, height, { mipmaps: true });
+    }, buffers);
   }
 
   dispose() {
@@ -93,4 +96,16 @@ export class Model {
     this.#lines?.geometry.dispose();
     this.#materials.dispose();
   }
+}
+
+/**
+ * @param {Mesh} mesh a file may hold whole numbers, of which only the node's scale makes lengths
+ * @returns {Float32Array} x, y, z of each vertex in the world
+ */
+function placesOf({ geometry, matrixWorld }) {
+  const { position } = geometry.attributes;
+  const places = new Float32Array(3 * position.count);
+  const place = new Vector3();
+  for (let k = 0; k < position.count; k += 1) place.fromBufferAttribute(position, k).applyMatrix4(matrixWorld).toArray(places, 3 * k);
+  return places;
 }

@@ -22,7 +22,8 @@ const PLASTER = "#efe8dc";
  * @param {number} anisotropy
  */
 export function materialsFor(textured, anisotropy) {
-  const { map } = textured;
+  const { map, normalMap, aoMap } = textured;
+  const pictures = [map, normalMap, aoMap].filter((picture) => picture !== null);
   if (map) {
     map.anisotropy = anisotropy;
     textured.emissiveMap = map;
@@ -39,6 +40,8 @@ export function materialsFor(textured, anisotropy) {
     wireframe,
     normals,
     lines,
+    /** that the model is painted with: colour, relief, ambient occlusion */
+    pictures,
 
     /** @param {import("./palette.js").Palette} palette */
     paint({ plinth, ink }) {
@@ -47,9 +50,11 @@ export function materialsFor(textured, anisotropy) {
     },
 
     dispose() {
-      const image = map?.image;
-      map?.dispose();
-      if (image instanceof ImageBitmap) image.close();
+      for (const picture of pictures) {
+        const { image } = picture;
+        picture.dispose();
+        if (image instanceof ImageBitmap) image.close();
+      }
       for (const material of [textured, clay, wireframe, normals, lines]) material.dispose();
     },
   };

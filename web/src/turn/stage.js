@@ -26,6 +26,8 @@ const STEP = 0.86;
 export function createStage({ filename, artifacts, onFacts, onFrames }) {
   const leaving = new AbortController();
   const { signal } = leaving;
+  // It looks the same at a quarter of the bytes; models of former times have none.
+  const model = artifacts.has("mesh_small.glb") ? "mesh_small.glb" : "mesh.glb";
   const curtain = createCurtain(() => void open(), onFrames);
   const photo = createPhoto(artifacts, togglePhoto);
   const help = createHelp();
@@ -56,12 +58,12 @@ export function createStage({ filename, artifacts, onFacts, onFrames }) {
 
   /** @param {HTMLCanvasElement} [given] one whose context came back */
   async function open(given) {
-    const bytes = artifacts.files.find(({ name }) => name === "mesh.glb")?.bytes ?? 0;
+    const bytes = artifacts.files.find(({ name }) => name === model)?.bytes ?? 0;
     curtain.showLoading(0, bytes);
     viewer?.dispose();
     viewer = null;
     try {
-      glb ??= await artifacts.fetch("mesh.glb", { signal, onProgress: (fraction) => curtain.showLoading(fraction, bytes) });
+      glb ??= await artifacts.fetch(model, { signal, onProgress: (fraction) => curtain.showLoading(fraction, bytes) });
       const data = await glb.arrayBuffer();
       if (signal.aborted) return;
       const canvas = given ?? createCanvas();

@@ -6,19 +6,19 @@ import { icon } from "../ui/icons.js";
 
 /** @typedef {import("../shelf/options.js").Field} Field */
 
-/** @returns {{ element: HTMLElement, chosen(): Record<string, string | number> }} */
+/** @returns {{ element: HTMLElement, chosen(): Record<string, unknown> }} */
 export function createOptionsForm() {
   const before = remembered();
   const controls = FIELDS.map((field) => ({ field, control: control(field, before[field.name] ?? field.standard) }));
   const count = h("span", { class: "fold-count" });
 
   function chosen() {
-    /** @type {Record<string, string | number>} */
+    /** @type {Record<string, unknown>} */
     const options = {};
     for (const { field, control } of controls) {
       const { value } = control;
       if (value === "" || value === String(field.standard)) continue;
-      options[field.name] = typeof field.standard === "number" || field.name === "view_size" ? Number(value) : value;
+      options[field.name] = field.read ? field.read(value) : value;
     }
     return options;
   }
@@ -55,7 +55,7 @@ export function createOptionsForm() {
 
 /**
  * @param {Field} field
- * @param {string | number} value
+ * @param {unknown} value
  * @returns {HTMLInputElement | HTMLSelectElement}
  */
 function control(field, value) {

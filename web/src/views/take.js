@@ -13,6 +13,7 @@ import { createShare } from "./share.js";
 /** What the files are for, by name; the pictures of the walk around the model are listed as one. */
 const PURPOSES = new Map([
   ["mesh.glb", "The model, textured: browsers, Blender, game engines"],
+  ["mesh_small.glb", "The same in a quarter of the bytes: for a web page"],
   ["mesh.stl", "For the 3D printer, in millimetres"],
   ["mesh.3mf", "For the 3D printer, in colour"],
   ["mesh.usdz", "For iPhone and iPad: set it in your room"],
@@ -20,6 +21,8 @@ const PURPOSES = new Map([
   ["mesh.mtl", "Belongs to the OBJ file"],
   ["mesh_texture.png", "What is painted on it"],
   ["mesh_normal.png", "Its relief, as a normal map"],
+  ["mesh_occlusion.png", "Where little light gets in, as a map"],
+  ...[1, 2, 3, 4].map((number) => /** @type {const} */ ([`mesh_lod${number}.glb`, "In fewer faces: for what stands far away"])),
   ["mesh.ply", "With a colour at every corner: MeshLab, CloudCompare"],
   ["render.mp4", "A turn around it, as a video"],
   ["poster.webp", "A portrait of it"],

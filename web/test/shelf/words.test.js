@@ -37,9 +37,19 @@ test("the standard values are the server's own", () => {
   const text = source("options.py");
   for (const { name, standard } of FIELDS) {
     const said = text.match(new RegExp(`^ {4}${name}: .* = (.*)$`, "m"))?.[1];
-    const value = said?.replaceAll(/["_]/g, "") ?? "";
-    assert.equal(typeof standard === "number" ? Number(value) : value.replace("None", ""), standard, name);
+    const value = said?.replaceAll(/["_]/g, "").replace(/^(None|\(\))$/, "").replace("False", "false") ?? "";
+    assert.equal(typeof standard === "number" ? Number(value) : value, standard, name);
   }
+});
+
+test("what is chosen goes to the server as what it takes: numbers, lists of them, truths, words", () => {
+  const sent = Object.fromEntries(FIELDS.map(({ name, choices, standard, read }) => [name, (read ?? String)(choices?.at(-1)?.value ?? String(standard))]));
+  assert.deepEqual(sent.lods, [10000, 5000, 1000]);
+  assert.equal(sent.ambient_occlusion, true);
+  assert.equal(sent.texture_size, 4096);
+  assert.equal(sent.view_size, 1024);
+  assert.equal(sent.foreground_ratio, 0.85);
+  assert.equal(sent.parts, "all");
 });
 
 test("every code that a job can end with has a meaning", () => {

@@ -26,6 +26,12 @@ from gpu_container.mesh import Mesh
 
 #: side of the pictures in which is worked out what the camera sees, pixels
 DEPTH_SIZE = 512
+#: near outlines it does not count where it is this far, to begin with and for certain, from the Field's colours
+STRANGE = (0.10, 0.22)
+#: which is judged in a picture of this side, pixels
+STRANGE_SIZE = 128
+#: no longer near outlines: shares of the frame's side again
+FAR_FROM_OUTLINES = (0.015, 0.05)
 #: broad differences are gathered in so many cells along each side of the cube
 BROAD_SIDE = 32
 #: and reach so far, as the width of a Gaussian, cells
@@ -74,9 +80,13 @@ def painted(
     sight /= np.linalg.norm(sight, axis=1, keepdims=True)
     facing = np.einsum("nc,nc->n", sight, normals)
     visible = seen[:, 2] < sampled(depths, at, cv2.INTER_NEAREST) + HIDDEN
-    fine = visible * smoothstep(facing, *FACING) * smoothstep(sampled(clear, at), *CLEAR)
+    clearance = sampled(clear, at)
+    fine = visible * smoothstep(facing, *FACING) * smoothstep(clearance, *CLEAR)
 
     difference = sampled(view.rgb, frame_places(seen, len(view.rgb))) - colors
+    shift = broad_differences(points, difference, fine)
+    strange = disagreement(seen, difference - shift, fine)
+    fine *= np.maximum(1 - smoothstep(strange, *STRANGE), smoothstep(clearance, *FAR_FROM_OUTLINES))
     shift = broad_differences(points, difference, fine)
     return np.asarray(colors + shift + (difference - shift) * fine[:, None], np.float32)
 
@@ -99,6 +109,25 @@ def outlook(view: View, mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.flo
     inside &= furthest - nearest < 2 * HIDDEN
     away = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return depths, (away[1:-1, 1:-1] / DEPTH_SIZE).astype(np.float32)
+
+
+def disagreement(
+    seen: NDArray[np.float32], difference: NDArray[np.float32], weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """How far photo and Field are apart around each point, details aside: ``(n,)``, a root mean square.
+
+    Where the surface's outline is not quite the photo's, a leg is shown the colours of the seat beside it.
+    """
+    column, row = np.clip(np.round(frame_places(seen, STRANGE_SIZE)), 0, STRANGE_SIZE - 1).astype(np.int64).T
+    number = row * STRANGE_SIZE + column
+    summed = [
+        np.bincount(number, each, STRANGE_SIZE**2) for each in (*(difference * weights[:, None]).T, weights)
+    ]
+    picture = np.stack(summed, axis=-1).reshape(STRANGE_SIZE, STRANGE_SIZE, 4).astype(np.float32)
+    blurred = cv2.GaussianBlur(picture, (0, 0), 1.0)
+    mean = blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6)
+    apart = np.sqrt(np.square(mean).mean(axis=-1))
+    return sampled(apart.astype(np.float32), frame_places(seen, STRANGE_SIZE))
 
 
 def broad_differences(

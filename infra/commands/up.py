@@ -50,13 +50,14 @@ def up(options: CloudOptions) -> None:
 def announce(cloud: Cloud) -> None:
     """Say what runs where."""
     running, workers = cloud.running, len(cloud.workers)
-    emulator = "the given endpoint" if cloud.options.endpoint_url else "moto, in memory: ends with this cloud"
+    emulator = "the given endpoint" if cloud.options.endpoint_url else "moto"
     console.print(f"[bold]Maquette runs.[/] {running.url}")
     rows = {
         "REST, site": running.url,
         "WebSocket": running.socket_url,
         "AWS": f"{running.endpoint_url}  ({emulator})",
         "drop folder": f"s3://{running.environment['MAQUETTE_UPLOAD_BUCKET']}/inbox/",
+        "kept in": "the given endpoint" if cloud.options.endpoint_url else shown(cloud.folder.path),
         "workers": f"{workers}  (logs: {shown(cloud.folder.logs)})",
     }
     for name, value in rows.items():

@@ -7,7 +7,8 @@
 ============================  =====================================================================
 AWS                           here
 ============================  =====================================================================
-S3, SQS, DynamoDB, …          moto, a process of its own (or any endpoint that is given)
+S3, SQS, DynamoDB, …          moto, a process of its own that keeps what it holds in the data folder
+                              (or any endpoint that is given)
 S3 → Lambda                   :mod:`infra.local.uploads`
 DynamoDB Streams → Lambda     :mod:`infra.local.streams`
 EventBridge Scheduler         :mod:`infra.local.clock`
@@ -21,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,6 +49,8 @@ log = logging.getLogger(__name__)
 DEFAULT_PORT = 8000
 #: seconds that a silent worker keeps its job here; on AWS it is a minute, but here somebody is watching
 LEASE_SECONDS = 15
+#: bytes left on the disk at which its user is told: some ten models more
+LITTLE_SPACE = 200 * 2**20
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Cloud:
         #: sentences about what goes wrong while it runs, for whoever watches
         self.complaints: list[str] = []
         self.workers: list[Worker] = []
+        self._told_of_disk = False
         self._parts = contextlib.ExitStack()
         self._moto: MotoServer | None = None
         self._address: Address
@@ -92,6 +97,9 @@ class Cloud:
         """Raise :class:`infra.errors.MachineError` when the cloud cannot go on."""
         if self._moto is not None and not self._moto.running:
             raise MachineError(f"The AWS emulator has ended. Its log: {self.folder.logs / 'moto.log'}")
+        if not self._told_of_disk and shutil.disk_usage(self.folder.path).free < LITTLE_SPACE:
+            self._told_of_disk = True
+            self.complaints.append(f"The disk is nearly full: photos and models lie in {self.folder.path}.")
 
     def stop_gateway(self) -> None:
         """Take REST, sockets and site away, as when a gateway dies; all else goes on."""
@@ -144,7 +152,7 @@ class Cloud:
     def _endpoint(self, address: Address, parts: contextlib.ExitStack) -> Endpoint:
         if self.options.endpoint_url is None:
             # It listens where the gateway does: the links it is asked for must work for the same people.
-            self._moto = MotoServer(host=address.name, log=self.folder.logs / "moto.log")
+            self._moto = MotoServer(host=address.name, log=self.folder.logs / "moto.log", keep=self.folder.path)
             parts.callback(self._moto.stop)
             return Endpoint(self._moto.endpoint_url)
         endpoint = Endpoint(

@@ -1,4 +1,4 @@
-"""An AWS endpoint in memory: moto's server as a process of its own.
+"""An AWS endpoint on this machine: moto's server as a process of its own.
 
     with MotoServer() as aws:
         boto3.client("s3", endpoint_url=aws.endpoint_url, region_name="us-east-1", …)
@@ -23,6 +23,8 @@ from types import TracebackType
 from typing import Any
 
 from infra.errors import MachineError
+from infra.local.keep import Keep
+from infra.local.keeper import Keeper
 from infra.local.neighbours import is_from_elsewhere, is_own_name
 from infra.local.tether import Tethered
 from infra.names import visible
@@ -34,13 +36,19 @@ START_SECONDS = 60.0
 class MotoServer:
     """A moto server on a free port; ends with :meth:`stop`, with the block, or with this process.
 
-    ``log`` receives one line per request; without it they are dropped.
+    ``log`` receives one line per request; without it they are dropped. Everything ends with the server, unless
+    ``keep`` is a folder: see :mod:`infra.local.keep`.
+
+    Raises:
+        MachineError: the server did not start, or ``keep`` cannot be used.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", log: Path | None = None) -> None:
-        self._child = Tethered(
-            __name__, ["--host", host], environment=_environment(), log=log, read_output=True
-        )
+    def __init__(self, *, host: str = "127.0.0.1", log: Path | None = None, keep: Path | None = None) -> None:
+        arguments = ["--host", host]
+        if keep is not None:
+            Keep(keep).close()  # here a folder that cannot be used is an error that somebody sees
+            arguments += ["--keep", str(keep)]
+        self._child = Tethered(__name__, arguments, environment=_environment(), log=log, read_output=True)
         try:
             self.port = self._read_port()
             self.endpoint_url = f"http://{host}:{self.port}"
@@ -130,6 +138,7 @@ def main() -> None:
     """Serve until SIGTERM; the first and only line on standard output is the port."""
     parser = argparse.ArgumentParser(prog="infra.local.moto")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
 
     from moto.moto_server.werkzeug_app import (
@@ -139,7 +148,12 @@ def main() -> None:
     )
     from werkzeug.serving import make_server
 
-    application = _one_write_at_a_time(DomainDispatcherApplication(create_backend_app))
+    application = DomainDispatcherApplication(create_backend_app)
+    if given.keep is not None:
+        keeper = Keeper(Keep(given.keep))
+        keeper.watch()
+        application = keeper.serve(application)
+    application = _one_write_at_a_time(application)
     application = _neighbours_alone(application, given.host)
 
     class Handler(MotoRequestHandler):

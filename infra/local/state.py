@@ -2,6 +2,7 @@
 
 ::
 
+    objects/          photos and models, cloud.sqlite what belongs to them: see :mod:`infra.local.keep`
     lock              held while a cloud runs; the system lets go of it however the process ends
     cloud.json        where everything is, readable by its owner alone
     session-secret    signs session tokens; stays the same from one run to the next

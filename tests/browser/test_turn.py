@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import Visitor, canvas, finished_job, still_picture
 from tests.cloud.machine import QUICK
@@ -61,3 +63,31 @@ def test_the_pictures_from_all_sides_and_the_video_are_at_hand(visitor: Visitor,
     page.get_by_role("tab", name="Video").click()
     page.wait_for_function("() => document.querySelector('video').readyState >= HTMLMediaElement.HAVE_METADATA")
     assert page.locator("video").evaluate("video => [video.videoWidth > 0, video.duration > 0]") == [True, True]
+
+
+def test_the_page_shows_the_small_model_and_where_there_is_none_the_large_one_which_looks_alike(
+    visit: Callable[..., Visitor], vase: Path
+) -> None:
+    visitor = visit(viewport={"width": 480, "height": 480})
+    page = visitor.page()
+    job_id = finished_job(page, vase)
+    pictures = {}
+    for name, other in (("mesh_small.glb", "mesh.glb"), ("mesh.glb", "mesh_small.glb")):
+        if name == "mesh.glb":  # as models of former times
+
+            def without_the_small_one(route: Route) -> None:
+                told = route.fetch().json()
+                told["artifacts"] = [file for file in told["artifacts"] if file["name"] != "mesh_small.glb"]
+                route.fulfill(json=told)
+
+            page.route(f"**/jobs/{job_id}/artifacts", without_the_small_one)
+        fetched: list[str] = []
+        page.on("request", lambda request, fetched=fetched: fetched.append(urlsplit(request.url).path))
+        page.goto("about:blank")
+        page.goto(f"{visitor.url}/#/jobs/{job_id}")
+        pictures[name] = still_picture(canvas(page))
+        assert sum(path.endswith("/" + name) for path in fetched) == 1
+        assert not any(path.endswith("/" + other) for path in fetched)
+    large, small = pictures.values()
+    error = np.mean((large.astype(float) - small) ** 2)
+    assert 10 * np.log10(255**2 / error) > 40

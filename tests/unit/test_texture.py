@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from gpu_container import mesh, raster, texture, unwrap
 from gpu_container.texture import TexturedMesh
@@ -84,6 +85,36 @@ def test_no_texel_is_left_black_and_gutters_continue_what_is_beside_them(
     assert textured.texture.shape == (SIZE, SIZE, 3)
     assert textured.texture.dtype == np.uint8
     assert textured.texture.min() > 30  # the ball's colours keep clear of 0; black would be a hole
+
+
+@pytest.mark.parametrize("shrunk", [1, 2, 4, 8, 16])
+def test_no_seam_shows_in_smaller_mip_maps(ball: tuple[Painted, TexturedMesh], shrunk: int) -> None:
+    """GIVEN a texture averaged over ever more texels, THEN even charts' borders keep their colour."""
+    field, textured = ball
+    size = SIZE // shrunk
+    level = textured.texture.reshape(size, shrunk, size, shrunk, 3).mean(axis=(1, 3))
+    assert level.min() > 30, "nothing black was mixed in"
+    border = _border_edges(textured)
+    share = np.random.default_rng(2).random((len(border), 1))
+    uv, points = (
+        values[border[:, 0]] * share + values[border[:, 1]] * (1 - share)
+        for values in (textured.uv.astype(float), textured.vertices.astype(float))
+    )
+    shown = viewer.sample(np.round(level).astype(np.uint8), uv)
+    apart = np.abs(shown - field.color(torch.from_numpy(points.astype(np.float32))).numpy())
+    run = shrunk * 0.012 / 1.74  # of the colour over a texel of this level
+    assert apart.mean() < 0.003 + run / 2
+    if shrunk <= texture.PADDING:
+        assert apart.max() < 0.006 + run
+
+
+def _border_edges(textured: TexturedMesh) -> NDArray[np.int64]:
+    """The edges ``(n, 2)`` along which charts are cut: those that belong to one face only."""
+    edges = np.sort(
+        np.stack([textured.faces, np.roll(textured.faces, -1, axis=1)], axis=-1).reshape(-1, 2), axis=1
+    )
+    unique, count = np.unique(edges, axis=0, return_counts=True)
+    return np.asarray(unique[count == 1])
 
 
 def test_only_texels_in_and_beside_charts_are_asked_for(ball: tuple[Painted, TexturedMesh]) -> None:

@@ -1,12 +1,14 @@
 """A real browser before a real cloud with a real worker.
 
-A page that logs an error, throws one, or runs against the content security policy fails its test.
+A page fails its test if it logs an error, throws one, runs against the content security policy, or tells a
+server where it comes from or a token that is not for it.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 from infra import tokens
 from infra.job import iso
@@ -28,6 +30,8 @@ from tests.cloud.machine import QUICK, Machine, machine, photo_of_a_vase, wait_f
 SAMPLES = Path(__file__).parents[2] / "infra" / "local" / "samples"
 #: milliseconds that anything may take on a busy machine
 PATIENCE = 90_000
+#: of a session or a share
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.")
 #: options with which a job takes long enough to be met in the middle
 LONG = {"views": 120, "view_size": 512}
 #: looked for now: later the tests have a cache folder of their own, without what Playwright has downloaded
@@ -70,6 +74,9 @@ class Visitor:
     #: parts of complaints that the test has provoked
     expected: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.context.on("request", lambda request: self.complaints.extend(self._leaks(request)))
+
     def blank(self) -> Page:
         """A page that has not been sent anywhere yet."""
         page = self.context.new_page()
@@ -86,6 +93,16 @@ class Visitor:
     def _listen(self, said: ConsoleMessage) -> None:
         if said.type == "error":
             self.complaints.append(f"{said.text} ({said.location['url']})")
+
+    def _leaks(self, request: Request) -> Iterator[str]:
+        """What the request tells that opens something, or by whose address it was sent."""
+        ours = request.url.startswith(f"{self.url}/")
+        if request.headers.get("referer"):
+            yield f"a referrer to {request.url}"
+        if TOKEN.search(request.url) and not (ours and "/events?" in request.url):  # EventSource has no headers
+            yield f"a token in the address {request.url}"
+        if not ours and any(TOKEN.search(value) for value in request.headers.values()):
+            yield f"a token in a header to {request.url}"
 
     def prefer(self, **options: object) -> None:
         """Have the page remember these options of a job."""

@@ -173,13 +173,17 @@ def test_a_share_link_shows_the_model_to_others_and_lets_them_change_nothing(
         theirs.get_by_role("button", name="Download mesh.stl").click()
     assert download.value.suggested_filename == "mesh.stl"
 
+    page.get_by_role("button", name="Stop sharing").click()
+    page.get_by_text("No link to this model holds any longer").wait_for()
+    assert not address.is_visible()
+    guest.expected.append("404")
+    theirs.reload()
+    job_page(theirs, "not_found").wait_for()
+
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.locator("[data-view=home]").wait_for()
     assert page.locator(f"article[data-job-id='{job_id}']").count() == 0
-    guest.expected.append("404")
-    theirs.reload()
-    job_page(theirs, "not_found").wait_for()
 
 
 def test_the_whole_way_can_be_gone_by_keyboard(visitor: Visitor) -> None:

@@ -19,6 +19,15 @@ from infra.local.resources import Resources, create
 from tests.localstack import server
 
 ORIGIN = "https://models.example"
+STRANGE_ORIGINS = [
+    "https://elsewhere.example",
+    "https://models.example.evil.example",
+    "https://evilmodels.example",
+    "https://a.models.example",
+    "https://models.example:444",
+    "http://models.example",
+    "null",
+]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 
@@ -12,9 +13,12 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from gpu_container.effort import check_passes, check_tiles
 from gpu_container.pixels import flatten_mode, shrink, to_srgb
 from gpu_container.sniff import ACCEPTED, sniff
 from infra.errors import CorruptImage, ImageTooLarge, ImageTooSmall, MaquetteError, NoClearObject
+
+log = logging.getLogger(__name__)
 
 #: largest file that is looked at, bytes
 MAX_BYTES = 64 * 2**20
@@ -109,8 +113,11 @@ def decode(data: bytes) -> Photo:
 def _decode(data: bytes, name: str) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=[ACCEPTED[name]]) as image:
         _check_size(image.size)
+        check_tiles(image)
         profile = image.info.get("icc_profile")
-        if name == "jpeg":  # the JPEG decoder can leave out what a smaller picture does not need
+        if name == "jpeg":
+            check_passes(data)
+            # the decoder can leave out what a smaller picture does not need
             image.draft(None, _working_size(image.size))
         image.load()
         orientation = _orientation(image, data, name)
@@ -153,7 +160,12 @@ def _orientation(image: Image.Image, data: bytes, name: str) -> int:
     if name == "heic":
         turned_by_container = b"irot" in data or b"imir" in data
         return 1 if turned_by_container else int(image.info.get("original_orientation") or 1)
-    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception as error:  # noqa: BLE001  what stands beside a good picture may be anything
+        log.warning("the EXIF data cannot be read, the picture is taken as upright: %r", error)
+        value = None
+    return value if isinstance(value, int) else 1
 
 
 def frame(photo: Photo, alpha: NDArray[np.float32], foreground_ratio: float = 0.85, size: int = 512) -> Frame:

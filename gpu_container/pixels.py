@@ -106,7 +106,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
     white = _white_level(samples, image.mode, bits)
-    levels = np.clip(samples.astype(np.float32) * (255.0 / white), 0, 255)
+    levels = np.clip(samples, 0, white).astype(np.float32) * (255.0 / white)
     grey = np.rint(levels).astype(np.uint8)
     if image.mode == "I;16" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts only 8 bits
         grey = 255 - grey

@@ -6,6 +6,8 @@ what it looks like.
 
 from __future__ import annotations
 
+import re
+
 from infra.errors import EmptyFile, UnsupportedImage
 
 #: our name of each accepted format, and Pillow's
@@ -67,6 +69,13 @@ _ANY_HEIF_BRANDS = {b"mif1", b"mif2", b"msf1"}
 _PDF_HEADER_WITHIN = 1024
 _ZIP_END = b"PK\x05\x06"
 _ZIP_END_BYTES = 22
+_ZIP_ENTRY = b"PK\x01\x02"
+#: archives that are found wherever in a file they begin
+_ARCHIVES = ((b"Rar!\x1a\x07", "a RAR archive"), (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"))
+#: what a web server or a page would run, wherever it stands
+_PAGE = re.compile(rb"<script\b|<\?php\s", re.IGNORECASE)
+#: pictures whose first number opens a comment of JavaScript, which swallows all that is no script
+_COMMENTED_OUT = (b"\xff\xd8\xff\xe0/*", b"GIF87a/*", b"GIF89a/*", b"BM/*")
 
 
 def sniff(data: bytes) -> str:
@@ -149,9 +158,22 @@ def _second_face(data: bytes) -> str | None:
     """What else a picture claims to be: such files slip past a check as one thing and act as another."""
     if b"%PDF-" in data[:_PDF_HEADER_WITHIN]:
         return "a PDF document"
+    if data.startswith(_COMMENTED_OUT):
+        return "a script"
+    if _PAGE.search(data):
+        return "a web page"
+    if _ends_as_zip(data):
+        return "a ZIP archive"
+    return next((words for signature, words in _ARCHIVES if signature in data), None)
+
+
+def _ends_as_zip(data: bytes) -> bool:
+    """Whether an archive's last record stands at the end, or near it with its directory before it."""
     end = data.rfind(_ZIP_END, -(_ZIP_END_BYTES + 0xFFFF))
-    if end >= 0 and len(data) - end >= _ZIP_END_BYTES:
-        comment_bytes = int.from_bytes(data[end + 20 : end + 22], "little")
-        if end + _ZIP_END_BYTES + comment_bytes == len(data):
-            return "a ZIP archive"
-    return None
+    if end < 0 or len(data) - end < _ZIP_END_BYTES:
+        return False
+    comment_bytes = int.from_bytes(data[end + 20 : end + 22], "little")
+    directory_bytes = int.from_bytes(data[end + 12 : end + 16], "little")
+    if end + _ZIP_END_BYTES + comment_bytes == len(data):
+        return True
+    return data.startswith(_ZIP_ENTRY, max(end - directory_bytes, 0))

@@ -190,9 +190,8 @@ class Worker:
                 raise Abandoned
             if self._allowance.crossed():
                 self._allowance.close()
-                attempt.abandon(
-                    PATIENCE_SECONDS
-                )  # first, so that there is memory again to write the verdict with
+                # The attempt first, so that there is memory again to write the verdict with.
+                attempt.abandon(PATIENCE_SECONDS)
                 raise self._allowance.refusal()
             if now > (job.deadline_at or now):
                 raise JobOverdue(f"The run took longer than the {self._deadline_seconds:.0f} s it may.")

@@ -1,0 +1,1 @@
+"""Files and names that nobody should send, and what becomes of them."""

@@ -152,6 +152,8 @@ ASK = """async ([url, token, aws]) => {
 
 def test_a_page_of_another_origin_reads_nothing_and_shows_nothing(visitor: Visitor, cloud: Machine) -> None:
     visitor.expected += [
+        "a referrer to",
+        "a token in",
         "CORS policy",
         "net::ERR",
         "403",

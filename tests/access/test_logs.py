@@ -131,7 +131,8 @@ def tell(cloud: Machine, folder: Path, told: Told) -> None:
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder, found = tmp_path_factory.mktemp("told"), Told()
     data = folder / "data"
-    with machine(data, MAQUETTE_LOG="json", MAQUETTE_ACCESS_KEY=ACCESS_KEY) as cloud:
+    given = {"MAQUETTE_LOG": "json", "MAQUETTE_DEPLOYMENT": "mine", "MAQUETTE_ACCESS_KEY": ACCESS_KEY}
+    with machine(data, **given) as cloud:
         tell(cloud, folder, found)
         modes = {path: path.stat().st_mode for path in data.rglob("*") if path.is_file()}
         holders = [
@@ -152,6 +153,8 @@ def test_every_process_has_told_its_part(told: Told) -> None:
     assert "a connection was refused: its token does not hold" in cloud
     assert "NoSuchKey" in cloud
     lines = [json.loads(line) for line in worker.splitlines()]
+    assert {line["service"] for line in lines} == {"mine"}, "JSON is the workers' form, where it is asked for"
+    assert [line for line in cloud.splitlines() if line.startswith("{")] == [], "and the cloud's own stays text"
     said = [str(line.get("message")).partition(":")[0] for line in lines]
     assert said.count("claimed") == 2
     assert {"succeeded", "corrupt_image"} <= set(said)

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -141,9 +142,18 @@ def s3_record(bucket: str, key: str, size: int, etag: str, **more: str) -> dict[
 
 @pytest.fixture(scope="session")
 def moto_environment() -> Iterator[dict[str, str]]:
-    with MotoServer() as aws:
-        resources = create(Endpoint(aws.endpoint_url))
-        yield resources.environment(socket_endpoint="http://127.0.0.1:9", session_secret=SECRET)
+    aws, environment = _moto()
+    yield environment
+    if aws.running:
+        aws.stop()
+
+
+@cache
+def _moto() -> tuple[MotoServer, dict[str, str]]:
+    """One for all folders of tests that have taken these fixtures over."""
+    aws = MotoServer()
+    resources = create(Endpoint(aws.endpoint_url))
+    return aws, resources.environment(socket_endpoint="http://127.0.0.1:9", session_secret=SECRET)
 
 
 @pytest.fixture

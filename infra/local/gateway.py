@@ -77,17 +77,26 @@ def reachable_name(host: str) -> str:
             return "127.0.0.1"
 
 
-def _by_name(own: str) -> Middleware:
+def _by_name(address: Address) -> Middleware:
     """Answer those alone who call this machine by a name of its own: a stranger's may lead a browser here."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if is_own_name(request.host, own):
+        if is_own_name(request.host, address.name):
             return await handler(request)
-        error = {"code": "bad_input", "message": f"This machine is not called {visible(request.host)}."}
+        said = f"This cloud answers at {address.url}, and not as {visible(request.host)}."
+        error = {"code": "bad_input", "message": said}
         return web.json_response({"error": error}, status=421)
 
     return answer
+
+
+async def _end_all() -> None:
+    """Requests whose functions still run: nobody waits for their answers any more."""
+    pending = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
 
 
 class Gateway:
@@ -132,10 +141,11 @@ class Gateway:
                 raise
             self._started.set_exception(MachineError(f"The gateway did not start: {error}"))
         finally:
+            self._loop.run_until_complete(_end_all())
             self._loop.close()
 
     async def _serve(self) -> None:
-        application = web.Application(client_max_size=BODY_BYTES, middlewares=[_by_name(self._address.name)])
+        application = web.Application(client_max_size=BODY_BYTES, middlewares=[_by_name(self._address)])
         sockets = Sockets(self._triggers, self._functions)
         sockets.add_routes(application.router)
         rest.add_routes(application.router, self._triggers, self._functions)

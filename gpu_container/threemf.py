@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from importlib.metadata import version
+from typing import Any
 
 import lib3mf
 import numpy as np
@@ -36,8 +37,8 @@ def encode(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDA
     mesh = model.AddMeshObject()
     mesh.SetName("model")
     mesh.SetGeometry(
-        [lib3mf.Position(tuple(place)) for place in positions.tolist()],
-        [lib3mf.Triangle(tuple(face)) for face in faces.tolist()],
+        _structures(lib3mf.Position, positions.astype(np.float32)),
+        _structures(lib3mf.Triangle, faces.astype(np.uint32)),
     )
     group = model.AddColorGroup()
     palette, at = np.unique(colors, axis=0, return_inverse=True)
@@ -45,9 +46,10 @@ def encode(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDA
         [group.AddColor(_WRAPPER.RGBAToColor(*color, 255)) for color in palette.tolist()], np.uint32
     )
     resource, corners = group.GetResourceID(), numbers[at.reshape(-1)][faces]
-    mesh.SetAllTriangleProperties(
-        [lib3mf.TriangleProperties(resource, tuple(each)) for each in corners.tolist()]
-    )
+    properties = np.insert(
+        corners, 0, resource, axis=1
+    )  # the resource, then one of its colours for each corner
+    mesh.SetAllTriangleProperties(_structures(lib3mf.TriangleProperties, properties))
     mesh.SetObjectLevelProperty(resource, int(corners[0, 0]))
     item = model.AddBuildItem(mesh, _WRAPPER.GetIdentityTransform())
 
@@ -55,3 +57,8 @@ def encode(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDA
     for owner, name in ((model.SetBuildUUID, "build"), (mesh.SetUUID, "mesh"), (item.SetUUID, "item")):
         owner(str(uuid.uuid5(identity, name)))
     return bytes(model.QueryWriter("3mf").WriteToBuffer())
+
+
+def _structures(kind: Any, rows: NDArray[Any]) -> Any:
+    """One of the library's structures for each row, without an object of Python's for each."""
+    return (kind * len(rows)).from_buffer_copy(np.ascontiguousarray(rows))

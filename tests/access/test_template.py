@@ -74,3 +74,19 @@ def test_what_leaves_by_way_of_the_distribution_is_taken_for_what_it_is() -> Non
     for policy in ("SiteHeaders", "ModelHeaders"):
         config = resolved(policy, LinkPublicKey="x", LinkSecretArn="arn:x")["ResponseHeadersPolicyConfig"]
         assert config["SecurityHeadersConfig"]["ContentTypeOptions"] == {"Override": True}
+
+
+def test_no_service_of_aws_keeps_addresses_which_hold_tokens_and_links(resources: Resources) -> None:
+    stages = [
+        *of_type(resources, "AWS::ApiGateway::Stage").values(),
+        *of_type(resources, "AWS::ApiGatewayV2::Stage").values(),
+    ]
+    assert len(stages) == 2
+    for stage in stages:
+        assert not {"AccessLogSetting", "AccessLogSettings"} & stage.keys()
+        for settings in [*stage.get("MethodSettings", []), stage.get("DefaultRouteSettings", {})]:
+            assert not {"DataTraceEnabled", "LoggingLevel"} & settings.keys()
+    for bucket in of_type(resources, "AWS::S3::Bucket").values():
+        assert "LoggingConfiguration" not in bucket
+    for distribution in of_type(resources, "AWS::CloudFront::Distribution").values():
+        assert "Logging" not in distribution["DistributionConfig"]

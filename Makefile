@@ -72,6 +72,9 @@ browser: setup ## Find a Chromium for the tests of the site, or install one
 test-localstack: setup $(LOCALSTACK) ## Uploads, links and notifications against LocalStack
 	@$(BIN)/python -m pytest tests/localstack
 
+test-hostile: setup ## Hostile files: all of them through the whole cloud, and ten minutes of made-up ones
+	@HOSTILE=all $(TESTING) $(BIN)/python -m pytest tests/hostile --timeout 1800
+
 $(LOCALSTACK): tests/localstack/requirements.txt
 	@echo "Setting up LocalStack in build/localstack: about 200 MB, half a minute."
 	@$(PYTHON) -m venv build/localstack

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 
+from gpu_container.engines import inflated_grid
 from gpu_container.field import SURFACE_DENSITY, SURFACE_RAW, Field, grid_axis
 
 #: how steeply the log-density rises, per object length, and how far below and above the surface's it goes
@@ -98,20 +100,52 @@ class InflatedField:
         return torch.cat([places, self.camera - points[:, :1]], dim=1)
 
     def density_grid(self, resolution: int) -> torch.Tensor:
-        """Raw density ``(r, r, r)``; slice by slice along x, where the object is."""
+        """Raw density ``(r, r, r)``: worked out where the skin may be, the same everywhere else."""
+        columns = self._columns(resolution)
+        if self.device.type != "cpu":
+            return self._by_slices(*columns)
+        axis, shape, begins, ends = (it.numpy() for it in columns)
+        return inflated_grid.raw_density(
+            inflated_grid.Columns(
+                axis=axis,
+                shape=shape,
+                begins=begins,
+                ends=ends,
+                outline=self.outline[0, 0].contiguous().numpy(),
+                center=self.center,
+                half_side=self.half_side,
+                back=self.back,
+                camera=self.camera,
+                softness=SOFTNESS * self.length,
+                carving=CARVING,
+                steepness=STEEPNESS / self.length,
+                lowest=LOWEST,
+                highest=HIGHEST,
+            )
+        )
+
+    def _columns(self, resolution: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of a grid's columns along x: the axis ``(r,)``, their shape ``(3, r, r)``, and from where to where
+        their density is not the lowest, ``(r, r)`` each."""
         axis = grid_axis(resolution, self.device)
-        y, z = torch.meshgrid(axis, axis, indexing="ij")
-        plane = torch.stack([y, z], dim=-1)
-        shape = self._on_map(self.shape, plane.reshape(-1, 2)).reshape(3, resolution, resolution)
+        plane = torch.cartesian_prod(axis, axis)
+        shape = self._on_map(self.shape, plane).reshape(3, resolution, resolution)
         q, middle, relief = shape
         # beyond this distance from the object the density is the lowest
         reach = -LOWEST / STEEPNESS * self.length * (1 + 2 * SOFTNESS / -LOWEST * STEEPNESS)
-        half = q.clamp_min(0).sqrt() + reach
-        grid = torch.full((resolution,) * 3, SURFACE_RAW + LOWEST, device=self.device)
-        near = q > -(reach**2)
+        half = torch.where(q > -(reach**2), q.clamp_min(0).sqrt() + reach, -math.inf)
+        return axis, shape, middle - half * self.back, middle + half * relief
+
+    def _by_slices(
+        self, axis: torch.Tensor, shape: torch.Tensor, begins: torch.Tensor, ends: torch.Tensor
+    ) -> torch.Tensor:
+        """The grid by tensor calls, in the box around the object; see :meth:`_columns`."""
+        grid = torch.full((len(axis),) * 3, SURFACE_RAW + LOWEST, device=self.device)
+        near = begins <= ends
         rows, columns = span(near.any(1)), span(near.any(0))
-        depth = span((axis > (middle - half * self.back).min()) & (axis < (middle + half * relief).max()))
-        plane, shape = plane[rows, columns], shape[:, rows, columns]
+        depth = span((axis >= begins.min()) & (axis <= ends.max()))
+        plane = torch.stack(torch.meshgrid(axis[rows], axis[columns], indexing="ij"), dim=-1)
+        shape = shape[:, rows, columns]
         for start in range(depth.start, depth.stop, SLICES):
             part = slice(start, min(start + SLICES, depth.stop))
             x = axis[part, None, None]

@@ -12,6 +12,7 @@ from skimage.measure import euler_number
 
 from gpu_container.engines import choose
 from gpu_container.engines.inflate import Inflate
+from gpu_container.engines.inflated_field import InflatedField
 from gpu_container.engines.silhouette import FRAME_SIDE
 from gpu_container.field import RADIUS, SURFACE_DENSITY, SURFACE_RAW, Field, grid_axis
 from gpu_container.photo import Frame
@@ -173,6 +174,14 @@ def test_the_grid_is_the_density_at_its_samples(resolution: int) -> None:
     assert raw.shape == (resolution,) * 3
     assert raw.dtype == torch.float32
     torch.testing.assert_close(raw.reshape(-1), 1 + field.density(points).log(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", OUTLINES)
+def test_tensor_calls_find_the_density_that_compiled_loops_find(name: str) -> None:
+    field = reconstruct(OUTLINES[name]())
+    assert isinstance(field, InflatedField)
+    by_slices = field._by_slices(*field._columns(64))
+    torch.testing.assert_close(field.density_grid(64), by_slices, atol=3e-4, rtol=0)
 
 
 def test_the_surface_lies_where_the_density_is_the_surface_density() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 import time
 import uuid
 from collections.abc import Mapping
@@ -260,4 +261,4 @@ def _only(given: Mapping[str, Any], *names: str) -> None:
     """Refuse what has no meaning here: most likely it was meant to have one."""
     unknown = sorted(set(given) - set(names))
     if unknown:
-        raise BadInput(f"{unknown[0]!r} is unknown here. There may be: {', '.join(names)}.")
+        raise BadInput(f"{reprlib.repr(unknown[0])} is unknown here. There may be: {', '.join(names)}.")

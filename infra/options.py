@@ -74,7 +74,9 @@ class Options:
         """
         unknown = sorted(set(given) - set(_TYPES))
         if unknown:
-            raise InvalidOption(f"There is no option {unknown[0]!r}. The options are: {', '.join(_TYPES)}.")
+            raise InvalidOption(
+                f"There is no option {reprlib.repr(unknown[0])}. The options are: {', '.join(_TYPES)}."
+            )
         return cls(**{name: _convert(name, value) for name, value in given.items() if value not in (None, "")})
 
     def as_dict(self) -> dict[str, Any]:

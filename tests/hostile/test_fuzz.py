@@ -1,6 +1,6 @@
 """Good pictures, changed at random: whatever comes of it, the decoder answers in the words of our errors.
 
-``HOSTILE=all`` tries sixty times as many.
+``HOSTILE=all`` tries a hundred times as many.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.hostile.anatomy import parts
 from tests.hostile.corpus import corpus
 from tests.hostile.samples import FORMATS, encode, picture
 
-EXAMPLES = 12_000 if os.environ.get("HOSTILE") == "all" else 200
+EXAMPLES = 12_000 if os.environ.get("HOSTILE") == "all" else 120
 #: most memory that one of them may take, MB: as much as the largest picture that is taken
 MOST_MEMORY = 16 * MAX_PIXELS / 1e6
 

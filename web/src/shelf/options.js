@@ -64,12 +64,12 @@ export const FIELDS = [
   {
     name: "lods",
     label: "Coarser models as well",
-    hint: "Files of their own, for what stands far away.",
+    hint: "Their faces. Files of their own, for what stands far away.",
     choices: [
       { value: "", label: "None" },
-      { value: "5000", label: "5000 faces" },
-      { value: "5000,1000", label: "5000 and 1000 faces" },
-      { value: "10000,5000,1000", label: "10 000, 5000 and 1000 faces" },
+      { value: "5000", label: "5000" },
+      { value: "5000,1000", label: "5000, 1000" },
+      { value: "5000,1000,300", label: "5000, 1000, 300" },
     ],
     standard: "",
     read: (text) => text.split(",").map(Number),
@@ -87,8 +87,8 @@ export const FIELDS = [
     label: "Colours",
     hint: "The photo shows its side of the object sharper than the model remembers it.",
     choices: [
-      { value: "auto", label: "The photo's where it is better" },
-      { value: "field", label: "The model's own" },
+      { value: "auto", label: "Photo, if better" },
+      { value: "field", label: "Model alone" },
     ],
     standard: "auto",
   },

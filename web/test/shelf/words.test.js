@@ -44,7 +44,7 @@ test("the standard values are the server's own", () => {
 
 test("what is chosen goes to the server as what it takes: numbers, lists of them, truths, words", () => {
   const sent = Object.fromEntries(FIELDS.map(({ name, choices, standard, read }) => [name, (read ?? String)(choices?.at(-1)?.value ?? String(standard))]));
-  assert.deepEqual(sent.lods, [10000, 5000, 1000]);
+  assert.deepEqual(sent.lods, [5000, 1000, 300]);
   assert.equal(sent.ambient_occlusion, true);
   assert.equal(sent.texture_size, 4096);
   assert.equal(sent.view_size, 1024);

@@ -5,23 +5,19 @@ grows step by step. And the kernel grants no more than the allowance and a margi
 that grows faster than anybody looks, or lets nobody look meanwhile; it sees a :class:`MemoryError`. Processes
 that a job starts inherit the second line.
 
-Both are Linux's; on other systems memory is not watched. Reference: setrlimit(2), proc(5), cgroups(7).
+Both are Linux's; on other systems memory is not watched. Reference: setrlimit(2), proc(5).
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import resource
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from infra.errors import OutOfMemory
 
-#: what of the memory that there is a worker may have; the rest is its system's
-SHARE = 0.9
 #: what may be mapped beyond what may be taken: stacks of threads, and rooms that nobody has entered yet
 MARGIN_BYTES = 512 * 2**20
 #: what whoever holds the job may still need once the allowance is used up
@@ -73,36 +69,9 @@ class Allowance:
         )
 
 
-def for_this_machine() -> float | None:
-    """Nine tenths of what machine or container has, bytes; None where nobody looks."""
-    if sys.platform != "linux":
-        return None
-    return SHARE * min(_machine(), *container_limits())
-
-
 def is_shortage(error: BaseException) -> bool:
     """Whether ``error`` says that there was no more memory, in whichever library's words."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _REFUSALS)
-
-
-def container_limits(process: Path = Path("/proc/self"), groups: Path = Path("/sys/fs/cgroup")) -> list[float]:
-    """What the process's control groups, old or new, may have, bytes; those without a limit are left out."""
-    limits = []
-    for line in (process / "cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        root, name = (groups / "memory", "memory.limit_in_bytes") if controllers else (groups, "memory.max")
-        group = root / path.lstrip("/")
-        # A container sees its own group as the root, whatever path it is told: look all the way up.
-        for place in (group, *group.parents[: len(group.relative_to(root).parts)]):
-            with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
-                limits.append(float((place / name).read_text()))
-    return limits
-
-
-def _machine() -> float:
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _taken() -> int:

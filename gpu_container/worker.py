@@ -37,6 +37,7 @@ from infra.errors import (
 )
 from infra.job import Job
 from infra.jobs import JobTable
+from infra.machine import memory_for_work
 from infra.queue import JobQueue, Message
 from infra.settings import settings
 
@@ -275,7 +276,7 @@ def serve(pipeline: Pipeline) -> NoReturn:
         deadline_seconds=given.job_deadline_seconds,
         protection=Protection(given.agent_uri),
         heartbeat=Heartbeat(given.health_file),
-        allowance=Allowance(given.job_memory or allowance.for_this_machine()),
+        allowance=Allowance(given.job_memory or memory_for_work()),
     )
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: worker.stop())

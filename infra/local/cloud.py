@@ -43,6 +43,7 @@ from infra.local.state import DataFolder, Running, default_folder
 from infra.local.streams import StreamDispatcher
 from infra.local.uploads import UploadDispatcher
 from infra.local.workers import Worker
+from infra.machine import memory_for_work
 
 log = logging.getLogger(__name__)
 
@@ -165,11 +166,13 @@ class Cloud:
         return endpoint
 
     def _environment(self, created: Resources, address: Address) -> dict[str, str]:
-        cores = os.cpu_count() or 1
+        workers, memory = max(self.options.workers, 1), memory_for_work()
         defaults = {
             "MAQUETTE_LEASE_SECONDS": str(LEASE_SECONDS),
-            "MAQUETTE_THREADS": str(max(cores // max(self.options.workers, 1), 1)),
+            "MAQUETTE_THREADS": str(max((os.cpu_count() or 1) // workers, 1)),
         }
+        if memory is not None:
+            defaults["MAQUETTE_JOB_MEMORY"] = f"{memory / workers / 1e6:.0f}"
         chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
         if os.environ.get("MAQUETTE_ACCESS_KEY"):  # in the note, so that this user's commands need not be told
             chosen["MAQUETTE_ACCESS_KEY"] = os.environ["MAQUETTE_ACCESS_KEY"]

@@ -16,6 +16,7 @@ import pytest
 
 from infra.dynamodb import from_dynamodb
 from infra.job import TERMINAL, Job
+from infra.machine import memory_for_work
 from tests.access.names import HOSTILE
 from tests.cloud.machine import Machine, machine, wait_for
 from tests.hostile.corpus import corpus
@@ -100,6 +101,9 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
     told = {"MAQUETTE_THREADS": "1", "MAQUETTE_LOG": "json", "TMPDIR": str(temporary)}
     with machine(folder, "--workers", "1", **told) as running:
         s3, given = running.client("s3"), running.running.environment
+        assert given["MAQUETTE_JOB_MEMORY"] == f"{(memory_for_work() or 0) / 1e6:.0f}", (
+            "all of it, for one worker"
+        )
         processes = wait_for(lambda: _at_least(2, running.descendants()), "a worker")
         samples = keys(chosen())
         started = time.monotonic()

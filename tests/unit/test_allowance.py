@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from gpu_container.allowance import Allowance, container_limits, for_this_machine, is_shortage
+from gpu_container.allowance import Allowance, is_shortage
 
 ROOT = Path(__file__).parents[2]
-GIB = 2**30
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is watched on Linux alone")
 
@@ -91,37 +90,6 @@ def test_an_allowance_of_nothing_in_particular_limits_nothing() -> None:
     with Allowance(None).granted():
         assert resource.getrlimit(resource.RLIMIT_DATA) == before
     assert not Allowance(None).crossed()
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ({"cgroup": "0::/\n", "memory.max": "1000"}, [1000.0]),
-        ({"cgroup": "0::/\n", "memory.max": "max"}, []),
-        ({"cgroup": "0::/a/b\n", "a/b/memory.max": "max", "a/memory.max": "700"}, [700.0]),
-        ({"cgroup": "0::/docker/0123\n", "memory.max": "500"}, [500.0]),
-        (
-            {"cgroup": "3:cpu:/x\n4:memory:/x\n0::/\n", "memory/x/memory.limit_in_bytes": "600"},
-            [600.0],
-        ),
-        ({"cgroup": ""}, []),
-    ],
-)
-def test_a_containers_limit_is_found_wherever_its_system_tells_it(
-    tmp_path: Path, written: dict[str, str], expected: list[float]
-) -> None:
-    for name, text in written.items():
-        path = tmp_path / ("process" if name == "cgroup" else "groups") / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert container_limits(tmp_path / "process", tmp_path / "groups") == expected
-
-
-def test_unless_told_otherwise_a_tenth_of_the_machine_is_left_to_its_system() -> None:
-    limit = for_this_machine()
-    assert limit is not None
-    total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    assert limit <= 0.9 * int(total.split()[1]) * 1024 + 1
 
 
 def test_a_shortage_is_known_in_every_librarys_words() -> None:

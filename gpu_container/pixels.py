@@ -20,6 +20,8 @@ _PROFILE_MODES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
+#: rows that are converted at a time
+_ROWS = 64
 
 
 def flatten_mode(image: Image.Image) -> Image.Image:
@@ -106,8 +108,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
     white = _white_level(samples, image.mode, bits)
-    levels = np.clip(samples, 0, white).astype(np.float32) * (255.0 / white)
-    grey = np.rint(levels).astype(np.uint8)
+    grey = np.empty(samples.shape, np.uint8)
+    for start in range(0, len(samples), _ROWS):  # a large picture as floating point would fill the memory
+        rows = slice(start, start + _ROWS)
+        grey[rows] = np.rint(np.clip(samples[rows], 0, white).astype(np.float32) * (255.0 / white))
     if image.mode == "I;16" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts only 8 bits
         grey = 255 - grey
     flat = Image.fromarray(grey)

@@ -19,7 +19,7 @@ TARGET := $(if $(STACK),--stack '$(STACK)') $(if $(REGION),--region '$(REGION)')
 TESTING := OMP_WAIT_POLICY=passive MAQUETTE_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo up test chaos browser test-localstack test-deployment template lambda deploy destroy bandit audit check format bench lock clean
+.PHONY: help setup web demo up test chaos browser test-localstack test-hostile test-deployment template lambda deploy destroy bandit audit check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

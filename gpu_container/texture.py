@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpu_container import occlusion, projection, relief, tangent_space
+from gpu_container import occlusion, packing, projection, relief, tangent_space
 from gpu_container.device import evaluate
 from gpu_container.field import RADIUS, Field
 from gpu_container.mesh import Mesh, fewer_faces
@@ -115,14 +115,12 @@ def bake(
 
 
 def _charts(mesh: Mesh, size: int) -> Charts:
-    packing = min(size, PACKING_SIZE)
-    return unwrap(
-        mesh.vertices,
-        mesh.faces,
-        packing,
-        max(2.0, 1.25 * PADDING * packing / size),
-        DEADLINE + DEADLINE_PER_FACE * len(mesh.faces),
-    )
+    cells = min(size, PACKING_SIZE)
+    padding = max(2.0, PADDING * cells / size)
+    deadline = DEADLINE + DEADLINE_PER_FACE * len(mesh.faces)
+    charts = unwrap(mesh.vertices, mesh.faces, cells, 1.25 * padding, deadline)
+    denser = packing.packed(charts.uv, charts.faces, cells, padding)
+    return charts if denser is None else replace(charts, uv=denser)
 
 
 def _openness(mesh: Mesh, normals: NDArray[np.float32], charts: Charts, texels: Texels) -> NDArray[np.uint8]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from gpu_container.field import Field
 from gpu_container.mesh import Mesh
-from gpu_container.projection import View
 from gpu_container.registration import Pose
 from gpu_container.texture import TexturedMesh
 from tests import viewer
@@ -34,11 +33,11 @@ def _rays(start: NDArray[np.float64], ways: NDArray[np.float64]) -> Rays:
     return np.tile(start, (len(ways), 1)).astype(np.float32), ways.astype(np.float32)
 
 
-def frame_rays(view: View, half_side: float, size: int) -> Rays:
+def frame_rays(position: NDArray[np.float64], half_side: float, size: int) -> Rays:
     """The same for a camera on the x axis whose frame lies in the plane x = 0, ``half_side`` to each side."""
     offsets = ((np.arange(size) + 0.5) / size * 2 - 1) * half_side
     z, y = np.meshgrid(-offsets, offsets, indexing="ij")
-    return _rays(view.position, np.stack([np.zeros_like(y), y, z], axis=-1) - view.position)
+    return _rays(position, np.stack([np.zeros_like(y), y, z], axis=-1) - position)
 
 
 def cast(mesh: Mesh, rays: Rays) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.float64]]:

@@ -13,7 +13,7 @@ import pymeshfix
 import torch
 from numpy.typing import NDArray
 
-from gpu_container import marching, topology
+from gpu_container import marching, printing, topology
 from gpu_container.field import RADIUS, SURFACE_RAW, Field
 from infra.errors import EmptySurface
 
@@ -75,17 +75,17 @@ def extract(
     progress = progress or (lambda done: None)
     dense = solid_bodies(*isosurface(grid), parts)
     progress(0.3)
-    vertices, faces = closed(dense, target_faces, lambda done: progress(0.3 + 0.7 * done))
+    vertices, faces = closed(dense, target_faces, lambda done: progress(0.3 + 0.6 * done))
+    result = uncrossed((to_field(vertices, len(grid)), faces))
     progress(1.0)
-    return Mesh(to_field(vertices, len(grid)), faces)
+    return Mesh(*result)
 
 
 def fewer_faces(mesh: Mesh, target_faces: int) -> Mesh:
     """``mesh`` with at most ``target_faces`` (+ 1 %), its bodies closed if that can be had."""
     scale = mesh.vertices.dtype.type(_TYPICAL_SPACING)
-    _, labels = topology.bodies(mesh.faces)
-    vertices, faces = closed(_split(mesh.vertices / scale, mesh.faces, labels), target_faces)
-    return Mesh(vertices * scale, faces)
+    vertices, faces = closed(_split(mesh.vertices / scale, mesh.faces), target_faces)
+    return Mesh(*uncrossed((vertices * scale, faces)))
 
 
 def isosurface(grid: torch.Tensor) -> Triangles:
@@ -146,11 +146,10 @@ def _outermost(bodies: list[Triangles]) -> list[Triangles]:
     return kept
 
 
-def _split(
-    vertices: NDArray[np.float32], faces: NDArray[np.int32], labels: NDArray[np.int32]
-) -> list[Triangles]:
-    """A body for each of the ``labels`` ``(m,)``."""
-    return [topology.compact(vertices, faces[labels == label]) for label in range(int(labels.max()) + 1)]
+def _split(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> list[Triangles]:
+    """The bodies, each by itself."""
+    count, labels = topology.bodies(faces)
+    return [topology.compact(vertices, faces[labels == body]) for body in range(count)]
 
 
 def closed(
@@ -225,6 +224,21 @@ def decimate(mesh: Triangles, target_faces: int) -> Triangles:
             vertices, faces, target_count=target_faces, agg=eagerness
         )
     return topology.compact(np.asarray(vertices, np.float32), np.asarray(faces, np.int32))
+
+
+def uncrossed(mesh: Triangles) -> Triangles:
+    """``mesh`` with no face across another of its body, if that can be had without changing its shape.
+
+    Decimation leaves a few that only rounding folds over each other: coordinates have to be the final ones.
+    """
+    if printing.crossing_faces(*mesh) == 0:
+        return mesh
+    bodies = []
+    for body in _split(*mesh):
+        mended = repair(body)
+        better = is_sound(mended) and _same_volume(mended, body)
+        bodies.append(mended if better and printing.crossing_faces(*mended) == 0 else body)
+    return topology.together(bodies)
 
 
 def repair(mesh: Triangles) -> Triangles:

@@ -10,7 +10,7 @@ import pytest
 import torch
 import trimesh
 
-from gpu_container import mesh, topology
+from gpu_container import mesh, printing, topology
 from gpu_container.field import RADIUS, SURFACE_DENSITY, SURFACE_RAW
 from infra.errors import EmptySurface
 from tests.fields import Ball, Empty
@@ -206,3 +206,22 @@ def test_the_same_grid_gives_the_same_mesh_and_progress_ends_at_one() -> None:
     assert np.array_equal(one.faces, other.faces)
     assert told == sorted(told)
     assert told[-1] == 1.0
+
+
+def test_faces_that_cross_others_are_taken_out_where_that_keeps_the_shape() -> None:
+    # GIVEN a ball with one vertex pulled through it and out on the other side
+    surface = extract(Ball(0.5), faces=2000)
+    vertices = surface.vertices.copy()
+    vertices[700] *= -1.2
+    assert printing.crossing_faces(vertices, surface.faces) > 0
+    mended = mesh.Mesh(*mesh.uncrossed((vertices, surface.faces)))
+    assert_sound(mended, genus=0)
+    assert printing.crossing_faces(mended.vertices, mended.faces) == 0
+    assert as_trimesh(mended).volume == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.02)
+
+
+def test_a_mesh_without_crossings_stays_as_it_is() -> None:
+    surface = extract(Ball(0.5), faces=2000)
+    vertices, faces = mesh.uncrossed((surface.vertices, surface.faces))
+    assert vertices is surface.vertices
+    assert faces is surface.faces

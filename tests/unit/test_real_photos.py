@@ -18,13 +18,12 @@ from tests.unit.test_formats import read_3mf, validate_gltf, validate_usd
 PHOTOS = Path(__file__).parents[3] / "shared" / "photos"
 MODEST = Options(
     engine="inflate",
-    resolution=128,
+    resolution=96,
     texture_size=256,
-    target_faces=4000,
+    target_faces=3000,
     lods=(1000,),
     views=4,
     view_size=64,
-    ambient_occlusion=True,
 )
 
 pytestmark = pytest.mark.skipif(not PHOTOS.is_dir(), reason="there are no photos beside this checkout")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Allowance:
     """The most that this process may have in RAM while a job runs, bytes; None: nobody looks."""
 
     def __init__(self, most: float | None) -> None:
-        self.most = most
+        self.most = most if sys.platform == "linux" else None
 
     @contextlib.contextmanager
     def granted(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import lib3mf
@@ -106,6 +107,11 @@ def in_place(places: NDArray[np.float64], textured: TexturedMesh) -> NDArray[np.
     return (places - middles[1]) * scale + middles[0]
 
 
+@cache
+def field_seen(degrees: float, shape: bool) -> viewer.Picture:
+    return viewer.look_at_field(Egg(), SIZE, degrees, shape=shape)
+
+
 @pytest.mark.parametrize("degrees", SIDES)
 @pytest.mark.parametrize(
     ("name", "read", "decibels"),
@@ -129,7 +135,7 @@ def test_a_reader_shows_what_the_field_shows(
 ) -> None:
     places, faces, look = read(folder / name)
     seen = look(in_place(places, textured) @ viewer.turn(degrees), faces, SIZE)
-    expected = viewer.look_at_field(Egg(), SIZE, degrees, shape=read is stl)
+    expected = field_seen(degrees, read is stl)
     assert viewer.overlap(seen, expected) > 0.98
     assert viewer.psnr(seen, expected) > decibels
 

@@ -44,6 +44,8 @@ _PURE = 0.95
 
 # Both once, at import, and not around each decode: filters and plug-in tables belong to the whole process.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# One photo can have 65,535 tags to remark on, each in a line of the log.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 pillow_heif.register_heif_opener()
 
 #: EXIF orientation (CIPA DC-008, 4.6.5.1.6) -> how the stored picture is turned upright

@@ -253,6 +253,12 @@ def _metadata() -> Found:
             broken = broken.replace(b"Exif\0\0" + order, b"Exif\0\0????")
         assert b"Exif\0\0????" in broken
         yield f"{kind} with rubbish for EXIF", broken, CORRUPT if kind == "avif" else ACCEPTED
+    many = [(1_000 + index, 7, 2**31, 8) for index in range(5_000)]
+    yield (
+        "jpeg with five thousand tags of two gigabytes",
+        encode(picture(), "jpeg", exif=_exif(*many)),
+        ACCEPTED,
+    )
     thumbnail = _exif((0x0201, 4, 1, 2**31), (0x0202, 4, 1, 2**31 - 1))
     yield "jpeg with a thumbnail beyond its end", encode(picture(), "jpeg", exif=thumbnail), ACCEPTED
     jpeg = encode(picture(), "jpeg")

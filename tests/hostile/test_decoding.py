@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from tests.hostile.corpus import corpus
 from tests.hostile.oddities import SECRET
 from tests.hostile.samples import ACCEPTED, Sample, encode, picture
 
+ROOT = Path(__file__).parents[2]
 #: most memory that any of them may take, MB; a plain picture of 79 megapixels takes the most
 MOST_MEMORY = 700
 
@@ -81,6 +85,13 @@ def test_what_stands_beside_the_pixels_changes_none_of_them() -> None:
             found = decode(sample.data).rgba
             assert found.shape == plain.shape, sample
             assert np.abs(found.astype(int) - plain).mean() < 8, sample
+
+
+def test_what_is_wrong_beside_the_pixels_fills_no_log() -> None:
+    (noisy,) = (sample for sample in corpus() if sample.name == "jpeg with five thousand tags of two gigabytes")
+    program = "import sys\nfrom gpu_container.photo import decode\ndecode(sys.stdin.buffer.read())"
+    answer = subprocess.run([sys.executable, "-c", program], input=noisy.data, cwd=ROOT, capture_output=True)
+    assert (answer.returncode, answer.stderr) == (0, b"")
 
 
 class TestPasses:

@@ -21,8 +21,8 @@ from tests.hostile.oddities import SECRET
 from tests.hostile.samples import ACCEPTED, Sample, encode, picture
 
 ROOT = Path(__file__).parents[2]
-#: most memory that any of them may take, MB; a plain picture of 79 megapixels takes the most
-MOST_MEMORY = 700
+#: most memory that any of them may take, MB; a black and white picture of 79 megapixels takes the most
+MOST_MEMORY = 300
 
 KINDS = sorted({sample.kind for sample in corpus()})
 

@@ -29,7 +29,7 @@ PADDING = 4
 #: the packer's own texels; its time grows with their number, and what it packs is scaled to the asked size
 PACKING_SIZE = 1024
 #: side of the texture at which ambient occlusion, which is smooth, is worked out, texels
-OCCLUSION_SIZE = 512
+OCCLUSION_SIZE = 256
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,12 @@ from scipy.sparse.csgraph import connected_components
 
 from gpu_container.compiled import compiled
 
-#: shares of the square that charts are tried to fill, and those tried when none of the first can be had
-FILLS = ((0.68, 0.66, 0.64, 0.62, 0.60, 0.58, 0.56, 0.54), (0.50, 0.45, 0.40, 0.35, 0.30, 0.25, 0.20, 0.15))
+#: shares of the square that charts are tried to fill, side by side; the next ones when none of these can be had
+FILLS = (
+    (0.68, 0.66, 0.64, 0.62),
+    (0.60, 0.58, 0.56, 0.54),
+    (0.50, 0.45, 0.40, 0.35, 0.30, 0.25, 0.20, 0.15),
+)
 
 
 def packed(

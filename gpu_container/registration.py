@@ -71,7 +71,7 @@ class Pose:
         camera = self.camera
         axes = np.stack([camera.right, camera.up, camera.forward], axis=-1).astype(np.float32)
         seen = (points - camera.position.astype(np.float32)) @ axes
-        depth = seen[:, 2:]
+        depth = np.maximum(seen[:, 2:], 1e-3)  # the search may step into the object
         middle = np.array([self.right, self.up], np.float32)
         return np.concatenate([(seen[:, :2] / depth - middle) / np.float32(self.half), depth], axis=1)
 
@@ -134,7 +134,9 @@ class _Comparison:
         weighted = cv2.resize(rgb * alpha[..., None], small, interpolation=cv2.INTER_AREA)
         self.rgb = weighted / np.maximum(self.alpha, 1e-3)[..., None]
         self.size, self.surface, self.colors = size, surface, colors
-        self.box = _box(np.argwhere(self.alpha > 0.5)[:, ::-1])
+        # a thin thing is nowhere opaque at a small size
+        self.opaque = self.alpha > 0.5 * self.alpha.max()
+        self.box = _box(np.argwhere(self.opaque)[:, ::-1])
 
     def framed(self, azimuth: float, elevation: float, distance: float) -> Pose:
         """A camera there, its picture cut out so that the object fills it as it fills the photo."""
@@ -185,15 +187,14 @@ class _Comparison:
     def fit(self, pose: Pose) -> Fit:
         """How good it is."""
         picture, there = self.drawn(pose)
-        object_ = self.alpha > 0.5
         return Fit(
             pose,
-            overlap=float((there & object_).sum() / (there | object_).sum()),
+            overlap=float((there & self.opaque).sum() / (there | self.opaque).sum()),
             difference=self._difference(picture, there),
         )
 
     def _difference(self, picture: NDArray[np.float32], there: NDArray[np.bool_]) -> float:
-        both = there & (self.alpha > 0.5)
+        both = there & self.opaque
         if not both.any():
             return 1.0
         apart = picture[both] - self.rgb[both]

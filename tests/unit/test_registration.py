@@ -88,7 +88,13 @@ def ball() -> NDArray[np.float32]:
     return (np.hypot(rows, columns) < 210).astype(np.float32)
 
 
-@pytest.mark.parametrize("alpha", [star(), ball()], ids=["star", "ball"])
+def wire() -> NDArray[np.float32]:
+    alpha = np.zeros((SIZE, SIZE), np.float32)
+    alpha[40:470, 255] = 1
+    return alpha
+
+
+@pytest.mark.parametrize("alpha", [star(), ball(), wire()], ids=["star", "ball", "wire"])
 def test_a_photo_of_something_else_is_refused(chair: Scene, alpha: NDArray[np.float32]) -> None:
     rgb = np.where(alpha[..., None] > 0, np.array([0.2, 0.6, 0.3], np.float32), 0.5).astype(np.float32)
     assert not found(chair, Frame(rgb, alpha, frozenset())).good

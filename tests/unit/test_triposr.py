@@ -45,8 +45,9 @@ def folder(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``maquette run --engine triposr --weights …`` leaves behind."""
     out = tmp_path_factory.mktemp("out")
     (out / "ball.png").write_bytes(photo())
+    usual = Options().as_dict()
     flags = [
-        f"--{name.replace('_', '-')}={value}" for name, value in SMALL.as_dict().items() if value is not None
+        f"--{name.replace('_', '-')}={value}" for name, value in SMALL.as_dict().items() if value != usual[name]
     ]
     command = [sys.executable, "-m", "infra.cli", "run", str(out / "ball.png"), "--out", str(out), *flags]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MAQUETTE_")}

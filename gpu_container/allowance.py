@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from gpu_container import memory
 from infra.errors import OutOfMemory
 
 #: what may be mapped beyond what may be taken: stacks of threads, and rooms that nobody has entered yet
@@ -56,6 +57,7 @@ class Allowance:
         """Whether it still is when all that nobody uses has been let go."""
         if self.crossed():
             gc.collect()
+            memory.give_back()
         return self.crossed()
 
     def close(self) -> None:

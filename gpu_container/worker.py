@@ -121,6 +121,7 @@ class Worker:
                 with self._allowance.granted():
                     self._run(job, message)
                 _measure_memory()
+                memory.give_back()
 
     @property
     def _hidden_seconds(self) -> float:
@@ -296,6 +297,7 @@ def main() -> NoReturn:
     # The first process of a container hears only signals that it has a handler for. There is no job yet: go.
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: sys.exit(0))
+    memory.share_arenas()  # while there is one thread
     given = settings()
     telemetry.start(given)
     try:

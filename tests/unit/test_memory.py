@@ -34,6 +34,27 @@ def test_the_peak_is_that_of_the_job() -> None:
     assert abs(after) < 5
 
 
+@pytest.mark.skipif(memory._of_libc("malloc_trim") is None, reason="another C library")
+def test_what_was_freed_among_what_was_kept_is_given_back() -> None:
+    program = (
+        "from gpu_container import memory\n"
+        "def now():\n"
+        "    memory.reset_peaks()\n"
+        "    return memory.peak()\n"
+        "memory.share_arenas()\n"
+        "blocks = [bytes(1000 + i % 7) for i in range(200_000)]\n"
+        "full = now()\n"
+        "blocks = blocks[::2000]\n"
+        "memory.give_back()\n"
+        "print(full - now(), len(blocks))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    returned, kept = answer.stdout.split()
+    assert float(returned) > 150
+    assert kept == "100"
+
+
 def test_a_process_without_torch_does_not_load_it_to_learn_that_it_uses_no_device() -> None:
     program = (
         "import sys\n"

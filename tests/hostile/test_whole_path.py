@@ -37,7 +37,7 @@ NO_OBJECT = {"no_clear_object", "empty_surface"}
 #: kinds whose accepted files all show the object
 SHOWING = {"harmless", "orientation", "metadata", "profile", "truncated"}
 #: most that the worker may have in RAM at once, MB
-MOST_MEMORY = 2_000
+MOST_MEMORY = 1_200
 
 EVERYTHING = os.environ.get("HOSTILE") == "all"
 

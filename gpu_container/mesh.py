@@ -21,10 +21,9 @@ log = logging.getLogger(__name__)
 
 #: which bodies stay: the one that encloses most, or every one that is not a speck beside it
 Parts = Literal["largest", "all"]
-#: a body with a smaller share of the largest one's faces is a speck
-_SPECK = 0.01
-#: parts dropped that make up this share of the largest one are worth a notice
-_WORTH_MENTIONING = 0.02
+#: a body is a speck if it has a smaller share of the largest one's faces, and a smaller one of its length:
+#: an antenna is thin, and yet missed
+_SPECK_FACES, _SPECK_LENGTH = 0.02, 1 / 8
 #: share of the volume that mending may change
 _MENDING_LOSS = 0.02
 #: how far each round of decimation may go; the next is taken when the one before ends with too many faces
@@ -116,20 +115,31 @@ def solid_bodies(vertices: NDArray[np.float32], faces: NDArray[np.int32], parts:
     if len(volumes) == 0 or volumes.max() <= 0:
         raise EmptySurface("The object came out without any volume. Try a clearer photo.")
     largest = int(volumes.argmax())
-    chosen = [largest]
-    if parts == "all":
-        sizes = np.bincount(labels, minlength=count)
-        large = np.flatnonzero((volumes > 0) & (sizes >= _SPECK * sizes[largest]))
-        chosen += [int(body) for body in large[np.argsort(-volumes[large], kind="stable")] if body != largest]
-    lost = (volumes.clip(0).sum() - volumes[chosen].sum()) / volumes[largest]
-    if lost > _WORTH_MENTIONING:
+    sizes, lengths = np.bincount(labels, minlength=count), _lengths(vertices, faces, labels, count)
+    speck = (sizes < _SPECK_FACES * sizes[largest]) & (lengths < _SPECK_LENGTH * lengths[largest])
+    others = np.flatnonzero((volumes > 0) & ~speck & (np.arange(count) != largest))
+    if parts == "largest" and len(others):
         log.warning(
-            "The model falls apart: only its largest part is in the mesh; the others would add %.0f %%.",
-            100 * lost,
-        )
+            "The model falls apart: only its largest part is in the mesh. Left out: %d more, the longest "
+            "%.0f %% as long; parts=all keeps them.",
+            len(others), 100 * lengths[others].max() / lengths[largest],
+        )  # fmt: skip
+        others = others[:0]
+    chosen = [largest, *others[np.argsort(-volumes[others], kind="stable")].tolist()]
     if count == 1:
         return [(vertices, faces)]
     return _outermost([topology.compact(vertices, faces[labels == body]) for body in chosen])
+
+
+def _lengths(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32], labels: NDArray[np.int32], count: int
+) -> NDArray[np.float32]:
+    """Of each body ``(count,)``: the longest side of the box around it."""
+    low, high = np.full((count, 3), np.inf, np.float32), np.full((count, 3), -np.inf, np.float32)
+    corners = vertices[faces[:, 0]]  # of each body's faces some corner or other: all are near its outermost
+    np.minimum.at(low, labels, corners)
+    np.maximum.at(high, labels, corners)
+    return np.asarray((high - low).max(axis=1))
 
 
 def largest_body(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> Triangles:

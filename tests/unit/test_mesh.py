@@ -44,8 +44,8 @@ class Union(Ball):
         return torch.stack([torch.stack(solid).amax(dim=0), *hollow]).amin(dim=0)
 
 
-def extract(field: Ball, resolution: int = 96, faces: int = 4000) -> mesh.Mesh:
-    return mesh.extract(field, field.density_grid(resolution), faces)
+def extract(field: Ball, resolution: int = 96, faces: int = 4000, parts: mesh.Parts = "largest") -> mesh.Mesh:
+    return mesh.extract(field, field.density_grid(resolution), faces, parts=parts)
 
 
 def as_trimesh(surface: mesh.Mesh) -> trimesh.Trimesh:
@@ -130,7 +130,15 @@ def test_of_several_bodies_the_largest_stays_and_a_large_loss_is_noted(
         surface = extract(Union(small, large))
     assert_sound(surface, genus=0)
     assert surface.vertices[:, 1].min() > 0
-    assert "30 %" in caplog.text
+    assert "1 more, the longest 67 % as long" in caplog.text
+
+
+def test_a_thin_part_is_missed_and_kept_when_all_are_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    body, antenna = Ball(0.5), Ball(0.08, center=(0.0, 0.0, 0.7))
+    with caplog.at_level(logging.WARNING):
+        extract(Union(body, antenna))
+    assert "1 more" in caplog.text
+    assert topology.bodies(extract(Union(body, antenna), parts="all").faces)[0] == 2
 
 
 def test_specks_go_without_a_word_and_hollows_are_filled(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,7 +19,7 @@ TARGET := $(if $(STACK),--stack '$(STACK)') $(if $(REGION),--region '$(REGION)')
 TESTING := OMP_WAIT_POLICY=passive MAQUETTE_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo up test chaos browser test-localstack test-hostile test-deployment template lambda deploy destroy bandit audit check format bench lock clean
+.PHONY: help setup web demo up test chaos load browser test-localstack test-hostile test-deployment template lambda deploy destroy bandit audit check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ test-deployment: setup ## make deploy and make destroy, against servers and prog
 
 chaos: setup ## Rounds of faults against the local cloud: make chaos SEED=1 MINUTES=10
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
+
+load: setup ## Five hundred jobs and a thousand sockets on this machine; writes build/load.json
+	@$(BIN)/python -m tests.load
 
 browser: setup ## Find a Chromium for the tests of the site, or install one
 	@$(BIN)/python -m tests.browser.chromium --install

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from infra import telemetry
 from infra.clients import client
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 log = logging.getLogger(__name__)
+
+#: ids of the connections that follow a topic
+Followers: TypeAlias = Callable[[str], list[str]]
 
 #: changes of these alone are no news: every write makes them, a heartbeat makes no others
 _BOOKKEEPING = ("seq", "updated_at")
@@ -37,22 +40,26 @@ def spread(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     # Not at the top: this import takes as long as that of all the rest, and no other function needs it.
     from functions.in_order import InOrderProcessor
 
+    # Who follows a topic is asked for once in a batch. Whoever comes later hears nothing of the batch and
+    # misses nothing: the snapshot that answers a subscription is younger than all of its records.
+    followers = cache(ConnectionTable(settings.connections_table).followers)
     processor = InOrderProcessor()
-    with processor(records=event["Records"], handler=partial(_spread_one, settings=settings)):
+    handler = partial(_spread_one, settings=settings, followers=followers)
+    with processor(records=event["Records"], handler=handler):
         processor.process()
     return dict(processor.response())
 
 
-def _spread_one(record: DynamoDBRecord, settings: Settings) -> None:
+def _spread_one(record: DynamoDBRecord, settings: Settings, followers: Followers) -> None:
     with telemetry.about():
         try:
-            _tell(record.raw_event["dynamodb"], settings)
+            _tell(record.raw_event["dynamodb"], settings, followers)
         except Exception:
             log.exception("a change of a job could not be announced")
             raise
 
 
-def _tell(change: Mapping[str, Any], settings: Settings) -> None:
+def _tell(change: Mapping[str, Any], settings: Settings, followers: Followers) -> None:
     if "NewImage" not in change:
         return
     job = Job.from_item(from_dynamodb(change["NewImage"]))
@@ -60,7 +67,7 @@ def _tell(change: Mapping[str, Any], settings: Settings) -> None:
     before = Job.from_item(from_dynamodb(change["OldImage"])) if "OldImage" in change else None
     if before is not None and _news(before) == _news(job):
         return
-    push(job, settings)
+    push(job, settings, followers)
     if job.terminal and not (before and before.terminal):
         _announce(job, settings.event_bus)
         _measure(job)  # last: a record that fails before this is delivered, and would be counted, again
@@ -76,13 +83,14 @@ def _measure(job: Job) -> None:
         telemetry.count("JobsFailed", code=(job.error or {}).get("code", "unknown"))
 
 
-def push(job: Job, settings: Settings) -> None:
+def push(job: Job, settings: Settings, followers_of: Followers | None = None) -> None:
     """Send the public record to every connection that follows the job, or all that its owner has."""
     connections = ConnectionTable(settings.connections_table)
+    followers_of = followers_of or connections.followers
     topics = [job_topic(job.job_id), owner_topic(job.owner)]
     if job.share_epoch:  # few are ever shared: the others cost no question
         topics.append(share_topic(job.job_id, job.share_epoch))
-    followers = connections.followers(*topics)
+    followers = [connection for topic in topics for connection in followers_of(topic)]
     if not followers:
         return
     sockets = Sockets(settings.socket_endpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -88,6 +89,23 @@ def test_followers_of_the_job_and_of_its_owner_hear_each_change_once(
     connections.follow_job("both", job)
     assert spread(change(job)) == []
     assert sorted(receiver for receiver, _ in socket_server.frames) == ["both", follower, "owner's"]
+
+
+def test_who_follows_is_asked_for_once_in_a_batch(
+    cloud: Cloud, job: Job, follower: str, socket_server: SocketServer
+) -> None:
+    claimed = cloud.table.claim(job.job_id, "worker", lease_seconds=60, deadline_seconds=900).job
+    steps = [claimed, *(cloud.table.report(claimed, "mesh", part / 10) for part in range(1, 9))]
+    changes = [change(after, before, after.seq) for before, after in itertools.pairwise(steps)]
+    asked: list[str] = []
+    events = client("dynamodb").meta.events
+    events.register("before-call.dynamodb.Query", lambda params, **_: asked.append(params["body"]), "count")
+
+    assert spread(*changes) == []
+
+    events.unregister("before-call.dynamodb.Query", unique_id="count")
+    assert len(socket_server.to(follower)) == len(changes) == 8
+    assert len(asked) == 2  # the job's topic and its owner's
 
 
 def test_a_heartbeat_is_no_news(cloud: Cloud, job: Job, follower: str, socket_server: SocketServer) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from functions import access
 from infra import links, listing, storage, tokens
 from infra.artifacts import content_type
-from infra.errors import BadInput, InvalidOption, NotFound, Unauthorized
+from infra.errors import BadInput, InvalidOption, NotFound, TooManyJobs, Unauthorized
 from infra.job import OPERATOR, Job, Source, iso
 from infra.jobs import JobTable
 from infra.options import Options
@@ -83,11 +83,21 @@ def create_job(request: Request, settings: Settings) -> Answer:
         raise InvalidOption("content_type must be a text such as image/png.")
     kind = storage.image_type(filename, kind)
     parsed = Options.parse(options)
+    _check_quota(owner, settings)
     job_id = str(uuid.uuid4())
     source = Source(settings.upload_bucket, storage.upload_key(job_id, filename))
     job = JobTable(settings.jobs_table).create(job_id, owner, source, parsed.as_dict(), arrived=False)
     form = storage.upload_form(source.bucket, source.key, kind)
     return Answer(201, {"job": job.as_public(), "upload": {"url": form.url, "fields": form.fields}})
+
+
+def _check_quota(owner: str, settings: Settings) -> None:
+    """No visitor takes all workers; whoever runs the place may."""
+    most = settings.owner_jobs
+    if owner != OPERATOR and listing.living(JobTable(settings.jobs_table), owner, most) >= most:
+        raise TooManyJobs(
+            f"{most} of your jobs are under way, and no more may be. Wait until one ends, or cancel one."
+        )
 
 
 def list_jobs(request: Request, settings: Settings) -> Answer:

@@ -189,6 +189,13 @@ class NotFound(AccessError):
     http_status = 404
 
 
+class TooManyJobs(AccessError):
+    """One owner has as many jobs under way as may be at a time; one that ends makes room."""
+
+    code = "too_many_jobs"
+    http_status = 429
+
+
 class JobError(MaquetteError):
     """The life of a job."""
 

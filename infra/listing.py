@@ -54,6 +54,16 @@ def owned(table: JobTable, owner: str, *, limit: int = 20, cursor: str | None = 
     return JobPage(jobs, _cursor(last) if last else None)
 
 
+def living(table: JobTable, owner: str, most: int) -> int:
+    """How many of the owner's jobs have not ended, counted to ``most``, among the latest that there are.
+
+    The index lags a moment behind the table, so whoever asks often and at once may be counted too low: by as
+    many as a moment holds. Ended jobs are read too; twice as many as ``most`` are looked at.
+    """
+    page = owned(table, owner, limit=2 * most)
+    return min(sum(not job.terminal for job in page.jobs), most)
+
+
 def queue_position(table: JobTable, job: Job) -> int | None:
     """1 for the queued job that came first, None for a job that does not wait.
 

@@ -20,6 +20,7 @@ MAQUETTE_LINK_DOMAIN            distribution that links to results lead to; with
 MAQUETTE_LINK_KEY_ID            the three: then they lead to the bucket. Id of the key that it trusts;
 MAQUETTE_LINK_SECRET_ARN        the Secrets Manager secret with the private half, PEM (PKCS #1)
 MAQUETTE_OPEN_SESSIONS          ``operator``: every new session is the operator's (a machine of one's own)
+MAQUETTE_OWNER_JOBS             jobs that one visitor may have under way (50); the operator is not counted
 MAQUETTE_SITE_ORIGIN            origin that may call REST from a browser; unset: none but its own
 MAQUETTE_WEIGHTS                worker: folder of the TripoSR weights; unset: what a fetch has left here
 MAQUETTE_MATTE_MODEL            worker: the U²-Net model file; unset: likewise
@@ -130,6 +131,11 @@ class Settings:
         if value not in ("", "operator"):
             raise BadConfiguration(f"MAQUETTE_OPEN_SESSIONS must be 'operator' or unset, not {value!r}.")
         return value == "operator"
+
+    @property
+    def owner_jobs(self) -> int:
+        """Most jobs that an owner may have that have not ended."""
+        return int(self._number("MAQUETTE_OWNER_JOBS", 50.0))
 
     @property
     def site_origin(self) -> str | None:

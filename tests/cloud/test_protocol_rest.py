@@ -45,6 +45,28 @@ def test_a_photo_goes_from_announcement_to_queue(cloud: Cloud, rest: Rest, ann: 
     assert (status, body["job"]["status"]) == (200, "queued")
 
 
+def test_a_visitor_may_have_so_many_jobs_under_way_and_no_more(
+    cloud: Cloud, rest: Rest, ann: str, use_environment: Use
+) -> None:
+    use_environment(MAQUETTE_OWNER_JOBS="3")
+    begun = [rest("POST", "/jobs", token=ann, body={"filename": "a.png"}) for _ in range(3)]
+    assert [status for status, _, _ in begun] == [201] * 3
+
+    assert refused(rest("POST", "/jobs", token=ann, body={"filename": "a.png"})) == (429, "too_many_jobs")
+    assert rest("POST", "/jobs", token=session(rest), body={"filename": "a.png"})[0] == 201
+    assert len(rest("GET", "/jobs", token=ann)[1]["jobs"]) == 3
+
+    cloud.table.cancel(begun[0][1]["job"]["job_id"])
+    assert rest("POST", "/jobs", token=ann, body={"filename": "a.png"})[0] == 201
+
+
+def test_the_operator_may_have_as_many_as_there_are(rest: Rest, use_environment: Use) -> None:
+    use_environment(MAQUETTE_OWNER_JOBS="1", MAQUETTE_OPEN_SESSIONS="operator")
+    operator = session(rest)
+    for _ in range(3):
+        assert rest("POST", "/jobs", token=operator, body={"filename": "a.png"})[0] == 201
+
+
 def test_the_form_fixes_key_type_and_size_and_ends_soon(cloud: Cloud, rest: Rest, ann: str) -> None:
     _, body, _ = rest("POST", "/jobs", token=ann, body={"filename": "../../e vil/${filename}.JPG"})
     fields = body["upload"]["fields"]

@@ -28,6 +28,7 @@ const MEANINGS = {
   upload_refused: { title: "The photo was not taken in", advice: AGAIN },
   upload_interrupted: { title: "The photo did not get through", advice: AGAIN },
   download_corrupt: { title: "A file was damaged on its way", advice: AGAIN },
+  too_many_jobs: { title: "Enough for now", advice: "Wait until one of your models is finished, or cancel one." },
   too_many_requests: { title: "Too much at once", advice: "Wait a moment, then try again." },
   bad_answer: { title: "The cloud gave an answer that makes no sense", advice: "Try again in a while." },
   access_key_required: { title: "This studio is not open to everyone", advice: "Reload the page to give your access key. Whoever runs this place has it." },

@@ -38,10 +38,10 @@ class Assumptions:
     reports_per_second: float = 2.2
     photo_mb: float = 2.0
     #: all files of a model; measured with the embedded engine
-    results_mb: float = 7.0
-    #: how often a model is looked at, and what a look loads (the GLB and the poster)
+    results_mb: float = 13.0
+    #: how often a model is looked at, and what a look loads (the small GLB and the poster)
     looks_per_job: float = 2.0
-    look_mb: float = 1.6
+    look_mb: float = 0.7
     jobs_per_visit: float = 1.0
     #: that a page stays open beyond the wait for its model
     visit_minutes: float = 5.0

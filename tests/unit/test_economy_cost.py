@@ -168,9 +168,9 @@ class TestQuantities:
         assert usd_of(made, "rest_request") == pytest.approx(1000 * (10 + 5) * 3.5e-6)
         assert usd_of(made, "queue_request") == pytest.approx(1000 * 3 * 0.4e-6)
         assert usd_of(made, "bus_event") == pytest.approx(0.001)
-        # Two looks at 1.6 MB; photo and files of 9 MB for thirty days.
-        assert usd_of(made, "transfer_out") == pytest.approx(3.2 * 0.09)
-        assert usd_of(made, "bucket_storage") == pytest.approx(9 * 30 / (365 / 12) * 0.023)
+        # Two looks at 0.7 MB; photo and files of 15 MB for thirty days.
+        assert usd_of(made, "transfer_out") == pytest.approx(1.4 * 0.09)
+        assert usd_of(made, "bucket_storage") == pytest.approx(15 * 30 / (365 / 12) * 0.023)
         # Five and a half minutes each: a ping and a pong a minute, subscription and answer, 35 frames.
         assert usd_of(made, "socket_minute") == pytest.approx(1000 * 5.5 * 0.25e-6)
         assert usd_of(made, "socket_message") == pytest.approx(1000 * (2 + 11 + 35) * 1e-6)

@@ -46,6 +46,8 @@ log = logging.getLogger("gpu_container.worker")  # and not __main__, as which it
 #: Longest time without a look at the stop flag, seconds; after SIGTERM, ECS leaves sixty and a laptop ten.
 RECEIVE_SECONDS = 3
 POLL_SECONDS = 0.1
+#: A worker told to go has this long to hand its job back, in case AWS does not answer; ECS leaves it sixty.
+STOP_SECONDS = 50
 #: A broken attempt waits this long before the next, doubled each time.
 BACKOFF_SECONDS = 5.0
 #: An attempt that was given up has this long to notice, before its process ends.
@@ -265,8 +267,8 @@ def _measure_memory() -> None:
         telemetry.megabytes("PeakDeviceMemory", on_device)
 
 
-def serve(pipeline: Pipeline) -> NoReturn:
-    """Work until SIGTERM or SIGINT, then end the process."""
+def serve(pipeline: Pipeline, stop_seconds: int = STOP_SECONDS) -> NoReturn:
+    """Work until SIGTERM or SIGINT, then end the process, at most ``stop_seconds`` later."""
     given = settings()
     worker = Worker(
         pipeline,
@@ -279,10 +281,19 @@ def serve(pipeline: Pipeline) -> NoReturn:
         heartbeat=Heartbeat(given.health_file),
         allowance=Allowance(given.job_memory or memory_for_work()),
     )
+
+    def told_to_go(*_: object) -> None:
+        worker.stop()
+        signal.alarm(signal.alarm(0) or stop_seconds)  # who is told twice gets no more time
+
     for wanted in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wanted, lambda *_: worker.stop())
+        signal.signal(wanted, told_to_go)
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit())  # out of whatever call nobody answers
     log.info("worker %s is ready", worker.name)
-    worker.serve()
+    try:
+        worker.serve()
+    except SystemExit:
+        log.warning("AWS does not answer; what is left undone is done when the lease ends")
     _end_process(0)
 
 

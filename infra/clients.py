@@ -19,7 +19,9 @@ def client(service: str, endpoint_url: str | None = None) -> Any:
 
     config = Config(
         connect_timeout=5,
-        read_timeout=30,  # above the longest long poll
+        # Small questions are answered soon or never: a connection whose other end is gone should not hold a
+        # worker up that has a minute to go in. 10 is above the longest long poll; a file may take its time.
+        read_timeout=30 if service == "s3" else 10,
         retries={"mode": "standard", "total_max_attempts": 5},
         signature_version="s3v4" if service == "s3" else None,
         s3=_s3_addresses() if service == "s3" else None,

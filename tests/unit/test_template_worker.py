@@ -60,7 +60,8 @@ def test_a_worker_is_given_the_time_that_it_takes_to_hand_a_job_back(
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     call = client.__wrapped__("sqs").meta.config.read_timeout
-    needed = worker.RECEIVE_SECONDS + call + protection.TIMEOUT_SECONDS
+    assert worker.RECEIVE_SECONDS < call < worker.STOP_SECONDS
+    needed = worker.STOP_SECONDS + protection.TIMEOUT_SECONDS
     assert needed <= container["StopTimeout"] <= 120, "two minutes is what ECS gives, and what spot gives"
     assert f"ECS_CONTAINER_STOP_TIMEOUT={container['StopTimeout']}s" in user_data(resources)
 

@@ -10,6 +10,7 @@ import resource
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,12 +60,11 @@ class Place:
     """One place for a worker, and the processes that fill it one after the other."""
 
     def __init__(self, number: int, seed: int, pipeline: str, log_file: Path) -> None:
-        self._launch_next = lambda life: Tethered(
-            "tests.chaos.worker", [f"{seed}-{number}-{life}", pipeline], log=log_file,
-            environment={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        )  # fmt: skip
+        self._seed = f"{seed}-{number}"
+        self._pipeline = pipeline
+        self._log_file = log_file
         self.lives = 1
-        self._child = self._launch_next(self.lives)
+        self._child = self._launch()
 
     @property
     def pid(self) -> int:
@@ -75,7 +75,15 @@ class Place:
         if not self._child.running:
             self._child.sweep()
             self.lives += 1
-            self._child = self._launch_next(self.lives)
+            self._child = self._launch()
+
+    def _launch(self) -> Tethered:
+        return Tethered(
+            "tests.chaos.worker",
+            [f"{self._seed}-{self.lives}", self._pipeline],
+            log=self._log_file,
+            environment={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )
 
     def send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -83,6 +91,12 @@ class Place:
 
     def stop(self) -> None:
         self._child.stop(5.0)
+
+
+def fill(places: Sequence[Place]) -> None:
+    """Another process wherever one has ended, as the cloud itself sees to it."""
+    for place in places:
+        place.fill()
 
 
 class Faults(threading.Thread):
@@ -105,6 +119,7 @@ class Faults(threading.Thread):
         self._lease_seconds = lease_seconds
         self._ended = threading.Event()
         self.happened: list[str] = []
+        self.counts: Counter[str] = Counter()
 
     def run(self) -> None:
         began = time.monotonic()
@@ -124,6 +139,7 @@ class Faults(threading.Thread):
     def _happen(self, fault: Fault) -> str:
         if fault.kind in self._others:
             self._others[fault.kind](fault.draw)
+            self.counts[fault.kind] += 1
             return fault.kind
         place = self._busy(fault.draw)
         if place is None:
@@ -141,6 +157,7 @@ class Faults(threading.Thread):
                 before = resource.prlimit(place.pid, resource.RLIMIT_FSIZE, (LITTLE, resource.RLIM_INFINITY))
                 self._ended.wait(FULL)
                 resource.prlimit(place.pid, resource.RLIMIT_FSIZE, before)
+        self.counts[fault.kind] += 1
         return told
 
     def _busy(self, draw: float) -> Place | None:

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.dynamodb import from_dynamodb
@@ -79,6 +79,14 @@ def of_an_outcome(kind: str, job: Job, set_aside: set[str]) -> Iterator[str]:
                 yield told
             if job.job_id not in set_aside:
                 yield f"{told}; no message of it was set aside"
+
+
+def of_the_good(jobs: Iterable[Job]) -> Iterator[str]:
+    """Trouble costs time, not models: one of ten at most is given up for having met with it again and again."""
+    statuses = [job.status for job in jobs]
+    failed = statuses.count("failed")
+    if failed > max(1, len(statuses) // 10):
+        yield f"{failed} of {len(statuses)} good photos became no model"
 
 
 def of_a_witness(job: Job, seen: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -27,11 +27,12 @@ from infra.local.endpoint import Endpoint
 from infra.local.invoke import Functions
 from infra.settings import settings
 from tests.chaos import invariants
-from tests.chaos.faults import GONE, Faults, Place, schedule
+from tests.chaos.faults import GONE, Faults, Place, fill, schedule
 from tests.chaos.trouble import Trouble
 from tests.chaos.witnesses import Witnesses
 
 WORKERS = 3
+PIPELINES = ("light", "real")
 #: short times, so that much happens in a round: seconds of a lease, megabytes that a job may have
 LEASE_SECONDS, MEMORY = 2.0, {"light": 400, "real": 2500}
 #: seconds in which photos come, for each
@@ -49,12 +50,18 @@ class Report:
 
     seed: int
     jobs: int
+    pipeline: str
     happened: list[str]
-    statuses: Counter[str] = field(default_factory=Counter)
-    attempts: Counter[int] = field(default_factory=Counter)
+    #: how often each kind of fault came to pass
+    faults: dict[str, int]
+    statuses: dict[str, int] = field(default_factory=dict)
+    #: jobs by the number of the attempt that they ended with
+    attempts: dict[str, int] = field(default_factory=dict)
     #: writes that were refused because their worker had lost its job
     refused: int = 0
     lives: int = 0
+    #: good photos that became no model, and why
+    given_up: list[str] = field(default_factory=list)
     seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
 
@@ -94,7 +101,6 @@ class _Round:
         #: what S3 has told of so far
         self._events = events
         self._witnesses = Witnesses(running.url, running.socket_url)
-        self._stopping = threading.Event()
 
     def play(self) -> Report:
         logs = self._cloud.folder.logs
@@ -113,7 +119,7 @@ class _Round:
             for place in places:
                 parts.callback(place.stop)
             parts.callback(self._witnesses.stop)
-            parts.enter_context(self._again_and_again(lambda: [place.fill() for place in places], 0.1))
+            parts.enter_context(self._again_and_again(lambda: fill(places), 0.1))
             parts.enter_context(self._again_and_again(self._sweep, 1.0))
             faults.start()
             parts.callback(faults.stop)
@@ -121,12 +127,17 @@ class _Round:
             faults.join(PATIENCE)
             jobs = self._wait_for_the_end()
             behind = self._witnesses.wait(30.0)
-            report = Report(self._seed, len(self._kinds), faults.happened)
+            report = Report(self._seed, len(self._kinds), self._pipeline, faults.happened, dict(faults.counts))
             report.lives = sum(place.lives for place in places)
-        report.statuses = Counter(job.status for job in jobs.values())
-        report.attempts = Counter(job.attempt for job in jobs.values())
+        report.statuses = dict(Counter(job.status for job in jobs.values()))
+        report.attempts = dict(Counter(str(job.attempt) for job in jobs.values()))
         log = "".join(path.read_text(errors="replace") for path in logs.glob("worker-*.log"))
-        report.refused = log.count("is not attempt") + log.count("could not be renewed")
+        report.refused = log.count("is not attempt")
+        report.given_up = [
+            f"{name}: {job.error}"
+            for name, job in jobs.items()
+            if self._kinds[name] == "good" and job.status != "succeeded"
+        ]
         report.violations = [*self._look(jobs), *(f"{job_id}: still followed" for job_id in sorted(behind))]
         return report
 
@@ -138,7 +149,7 @@ class _Round:
                 Bucket=self._names["MAQUETTE_UPLOAD_BUCKET"], Key=f"inbox/{name}", Body=_photo(name),
                 Metadata=metadata,
             )  # fmt: skip
-            self._stopping.wait(pause.uniform(0, 2 * PACE[self._pipeline]))
+            time.sleep(pause.uniform(0, 2 * PACE[self._pipeline]))
 
     def _jobs(self) -> dict[str, Job]:
         """All jobs by the names of their photos."""
@@ -174,6 +185,9 @@ class _Round:
             yield from invariants.of_a_witness(job, self._witnesses.seen.get(job.job_id, []))
             if job.status == "succeeded":
                 yield from invariants.of_a_model(self._s3, names["MAQUETTE_ARTIFACT_BUCKET"], job)
+        yield from invariants.of_the_good(
+            jobs[name] for name, kind in self._kinds.items() if kind == "good" and name in jobs
+        )
         yield from (f"{job_id}: {error}" for job_id, error in self._witnesses.broken.items())
 
     # --- what happens to it ---
@@ -233,10 +247,10 @@ def _listening() -> Iterator[list[Any]]:
     heard: list[Any] = []
     invoke = Functions.invoke
 
-    def listen(self: Functions, path: str, event: Any, *rest: Any) -> Any:
+    def listen(self: Functions, path: str, event: Any, **more: Any) -> Any:
         if isinstance(event, dict) and event.get("Records", [{}])[0].get("eventSource") == "aws:s3":
             heard.append(event)
-        return invoke(self, path, event, *rest)
+        return invoke(self, path, event, **more)
 
     Functions.invoke = listen  # type: ignore[method-assign]
     try:

@@ -41,6 +41,8 @@ def of_a_history(states: Sequence[Job]) -> Iterator[str]:
             yield f"{step}: follows write {before.seq}"
         if after.attempt < before.attempt:
             yield f"{step}: attempt {before.attempt} became {after.attempt}"
+        if after.attempt > after.attempt_limit:
+            yield f"{step}: attempt {after.attempt} of {after.attempt_limit}"
         if after.progress < before.progress:
             yield f"{step}: progress fell from {before.progress} to {after.progress}"
         if after.attempt > before.attempt and before.status == "running" and after.status != "running":
@@ -90,7 +92,9 @@ def of_the_good(jobs: Iterable[Job]) -> Iterator[str]:
 
 
 def of_a_witness(job: Job, seen: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Whoever followed the job saw it go forward, to its end."""
+    """Whoever followed the job saw it go forward, to its end: pushed, or asked for after a silence."""
+    if any(after["seq"] <= before["seq"] for before, after in itertools.pairwise(seen)):
+        yield f"{job.job_id}: its follower was led back"
     if not seen or seen[-1]["status"] != job.status or seen[-1]["seq"] != job.seq:
         last = (seen[-1]["status"], seen[-1]["seq"]) if seen else None
         yield f"{job.job_id}: ended as {job.status} with write {job.seq}; its follower last saw {last}"

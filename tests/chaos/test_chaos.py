@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ from tests.cloud.machine import PATIENCE, clean_environment
 ROOT = Path(__file__).parents[2]
 
 
-def test_whatever_happens_every_job_comes_to_its_one_end() -> None:
+def test_whatever_happens_every_job_comes_to_its_one_end(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    # A seed whose first photo is the one that kills: it takes longest to be given up.
     answer = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--seed", "11", "--jobs", "16"],
+        [sys.executable, "-m", "tests.chaos", "--seed", "33", "--jobs", "12", "--report", path],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
@@ -23,6 +26,9 @@ def test_whatever_happens_every_job_comes_to_its_one_end() -> None:
     )
 
     assert answer.returncode == 0, answer.stdout + answer.stderr[-3000:]
+    report = json.loads(path.read_text())
+    assert set(report["faults"]) == set(ONE_FOR), "a kind of fault met with nobody"
+    assert sum(report["statuses"].values()) == report["jobs"] == 12
 
 
 def test_a_seed_gives_the_same_faults_again_and_each_kind_of_them() -> None:

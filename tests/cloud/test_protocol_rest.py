@@ -60,6 +60,20 @@ def test_a_visitor_may_have_so_many_jobs_under_way_and_no_more(
     assert rest("POST", "/jobs", token=ann, body={"filename": "a.png"})[0] == 201
 
 
+def test_jobs_that_were_canceled_hide_none_that_are_under_way(
+    cloud: Cloud, rest: Rest, ann: str, use_environment: Use
+) -> None:
+    use_environment(MAQUETTE_OWNER_JOBS="3")
+    for _ in range(2):
+        assert rest("POST", "/jobs", token=ann, body={"filename": "a.png"})[0] == 201
+    for _ in range(10):
+        _, body, _ = rest("POST", "/jobs", token=ann, body={"filename": "a.png"})
+        cloud.table.cancel(body["job"]["job_id"])
+    assert rest("POST", "/jobs", token=ann, body={"filename": "a.png"})[0] == 201
+
+    assert refused(rest("POST", "/jobs", token=ann, body={"filename": "a.png"})) == (429, "too_many_jobs")
+
+
 def test_the_operator_may_have_as_many_as_there_are(rest: Rest, use_environment: Use) -> None:
     use_environment(MAQUETTE_OWNER_JOBS="1", MAQUETTE_OPEN_SESSIONS="operator")
     operator = session(rest)

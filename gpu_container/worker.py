@@ -156,7 +156,11 @@ class Worker:
         return None
 
     def _run(self, job: Job, message: Message) -> None:
-        attempt = Attempt(job, self._pipeline, self._table, self._bucket)
+        try:
+            attempt = Attempt(job, self._pipeline, self._table, self._bucket)
+        except OSError as error:  # no room for its folder
+            self._break_off(job, message, error)
+            return
         canceled = False
         memory.reset_peaks()
         attempt.start()

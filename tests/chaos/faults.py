@@ -32,6 +32,8 @@ ONE_FOR = {
 OVERSLEPT = (0.8, 3.0)
 #: seconds without a gateway, and with a full disk
 GONE, FULL = 1.0, 1.5
+#: seconds after which there will be no worker
+LONGEST_START = 120.0
 #: bytes of a file on a full disk
 LITTLE = 100_000
 
@@ -122,6 +124,10 @@ class Faults(threading.Thread):
         self.counts: Counter[str] = Counter()
 
     def run(self) -> None:
+        began = time.monotonic()
+        while not self._holders():  # nothing can befall workers that are not there yet
+            if self._ended.wait(0.1) or time.monotonic() > began + LONGEST_START:
+                return
         began = time.monotonic()
         for fault in self._planned:
             if self._ended.wait(max(0.0, began + fault.at - time.monotonic())):

@@ -37,7 +37,7 @@ PIPELINES = ("light", "real")
 LEASE_SECONDS, MEMORY = 2.0, {"light": 400, "real": 2500}
 #: seconds in which photos come, for each
 PACE = {"light": 0.25, "real": 0.9}
-#: seconds after which a job that has not ended is lost
+#: jobs are lost that have not ended when no other has for so many seconds
 PATIENCE = 120.0
 #: one photo of so many kills the process, or wants all memory
 ONE_POISON, ONE_HUNGRY = 20, 20
@@ -124,7 +124,7 @@ class _Round:
             faults.start()
             parts.callback(faults.stop)
             self._drop_photos()
-            faults.join(PATIENCE)
+            faults.join()
             jobs = self._wait_for_the_end()
             behind = self._witnesses.wait(30.0)
             report = Report(self._seed, len(self._kinds), self._pipeline, faults.happened, dict(faults.counts))
@@ -160,10 +160,12 @@ class _Round:
         return {job.source.key.removeprefix("inbox/"): job for job in jobs}
 
     def _wait_for_the_end(self) -> dict[str, Job]:
-        deadline = time.monotonic() + PATIENCE
+        deadline, most = time.monotonic() + PATIENCE, 0
         while True:
             jobs = self._jobs()
             ended = sum(job.status in TERMINAL for job in jobs.values())
+            if ended > most:
+                deadline, most = time.monotonic() + PATIENCE, ended
             if ended == len(self._kinds) or time.monotonic() > deadline:
                 return jobs
             time.sleep(0.2)

@@ -42,7 +42,7 @@ def spread(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 
     # Who follows a topic is asked for once in a batch. Whoever comes later hears nothing of the batch and
     # misses nothing: the snapshot that answers a subscription is younger than all of its records.
-    followers = cache(ConnectionTable(settings.connections_table).followers)
+    followers = cache(lambda topic: ConnectionTable(settings.connections_table).followers(topic))
     processor = InOrderProcessor()
     handler = partial(_spread_one, settings=settings, followers=followers)
     with processor(records=event["Records"], handler=handler):

@@ -108,9 +108,9 @@ def test_every_variable_that_the_template_gives_a_function_is_set_here_too(resou
             wanted |= set(resource["Properties"].get("Environment", {}).get("Variables", {}))
     # the local cloud holds the secret itself, asks for no key, and learns its own origin once its port is bound
     elsewhere = {"MAQUETTE_SESSION_SECRET_ARN", "MAQUETTE_SITE_ORIGIN", "MAQUETTE_ACCESS_KEY_ARN"}
-    # nor has it a distribution to sign links for; its name and the form of its log are the defaults
+    # nor has it a distribution to sign links for; name, form of the log and bounds are the defaults
     elsewhere |= {"MAQUETTE_LINK_DOMAIN", "MAQUETTE_LINK_KEY_ID", "MAQUETTE_LINK_SECRET_ARN"}
-    elsewhere |= {"MAQUETTE_DEPLOYMENT", "MAQUETTE_LOG"}
+    elsewhere |= {"MAQUETTE_DEPLOYMENT", "MAQUETTE_LOG", "MAQUETTE_OWNER_JOBS"}
     assert wanted - elsewhere <= set(here)
     assert "MAQUETTE_JOBS_TABLE" in wanted
 

@@ -150,6 +150,7 @@ def test_a_function_needs_each_variable_it_is_given_and_no_other(
         "MAQUETTE_SESSION_SECRET_ARN": arn,
         "MAQUETTE_ACCESS_KEY_ARN": arn,
         "MAQUETTE_SITE_ORIGIN": "https://maquette.example",
+        "MAQUETTE_OWNER_JOBS": "50",
     }
     given = variables()[handler]
     watched = Watched({name: everything[name] for name in given})

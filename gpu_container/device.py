@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import torch
@@ -60,3 +61,13 @@ def evaluate(
             continue
         start += chunk
     return torch.cat(results) if len(results) > 1 else results[0]
+
+
+def in_parts(work: Callable[[slice], None], total: int, size: int) -> None:
+    """``work`` on each part of ``size`` of ``total`` things, side by side in as many threads as torch has.
+
+    For machine code and numpy, which let go of the interpreter's lock.
+    """
+    parts = [slice(start, min(start + size, total)) for start in range(0, total, size)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(work, parts))

@@ -19,6 +19,7 @@ def texel_surface(
     weights: NDArray[np.float32],
     distance: NDArray[np.float32],
     reach: float,
+    first: int = 0,
 ) -> None:
     """For each texel of a square texture the nearest triangle within ``reach`` texels of its centre.
 
@@ -26,20 +27,21 @@ def texel_surface(
         uv: ``(k, 2)`` 0..1, v downwards; texel ``[row, column]`` has its centre at
             ``(column + 0.5, row + 0.5) / s``.
         faces: ``(m, 3)``.
-        face_of: out, ``(s, s)``, -1 where no triangle is near.
-        weights: out, ``(s, s, 3)`` barycentric, of the triangle's point nearest to the centre; never negative.
-        distance: out, ``(s, s)`` texels squared from there to the centre; 0 inside.
+        face_of: out, ``(r, s)``, -1 where no triangle is near: all rows of the texture, or some.
+        weights: out, ``(r, s, 3)`` barycentric, of the triangle's point nearest to the centre; never negative.
+        distance: out, ``(r, s)`` texels squared from there to the centre; 0 inside.
+        first: which of the texture's rows comes first in them.
     """
-    size = face_of.shape[0]
+    rows, size = face_of.shape
     face_of[:] = -1
     distance[:] = reach * reach + 1e-6
     for face in range(faces.shape[0]):
-        ax, ay = uv[faces[face, 0], 0] * size - 0.5, uv[faces[face, 0], 1] * size - 0.5
-        bx, by = uv[faces[face, 1], 0] * size - 0.5, uv[faces[face, 1], 1] * size - 0.5
-        cx, cy = uv[faces[face, 2], 0] * size - 0.5, uv[faces[face, 2], 1] * size - 0.5
+        ax, ay = uv[faces[face, 0], 0] * size - 0.5, uv[faces[face, 0], 1] * size - 0.5 - first
+        bx, by = uv[faces[face, 1], 0] * size - 0.5, uv[faces[face, 1], 1] * size - 0.5 - first
+        cx, cy = uv[faces[face, 2], 0] * size - 0.5, uv[faces[face, 2], 1] * size - 0.5 - first
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
         first_row = max(int(np.ceil(min(ay, by, cy) - reach)), 0)
-        last_row = min(int(np.floor(max(ay, by, cy) + reach)), size - 1)
+        last_row = min(int(np.floor(max(ay, by, cy) + reach)), rows - 1)
         first_column = max(int(np.ceil(min(ax, bx, cx) - reach)), 0)
         last_column = min(int(np.floor(max(ax, bx, cx) + reach)), size - 1)
         for row in range(first_row, last_row + 1):

@@ -8,17 +8,18 @@ Reference: Cignoni et al., "A general method for preserving attribute values on 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gpu_container.compiled import compiled
+from gpu_container.device import in_parts
 from gpu_container.field import RADIUS, SURFACE_RAW
 
-#: Newton steps; the first leaves a tenth of a sample
+#: Newton steps, at most; the first leaves a tenth of a sample
 _STEPS = 3
+#: samples; a shorter step is the last
+_SHORTEST = 1e-3
 #: a point that would go further than this, in samples, stays where it is: the surface there is another one
 _FURTHEST = 2.0
 #: points that a thread takes at a time
@@ -42,12 +43,10 @@ def under(
     places, facing = (points + np.float32(RADIUS)) * scale, normals.astype(np.float32)
     inside = np.asarray((np.abs(points) <= RADIUS).all(axis=1))
 
-    def work(start: int) -> None:
-        part = slice(start, start + _CHUNK)
+    def work(part: slice) -> None:
         _onto(raw, places[part], facing[part], inside[part], SURFACE_RAW)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(work, range(0, len(points), _CHUNK)))
+    in_parts(work, len(points), _CHUNK)
     return np.where(inside[:, None], places / scale - np.float32(RADIUS), points).astype(np.float32), facing
 
 
@@ -74,6 +73,8 @@ def _onto(
             if length > 1.0:  # a sample at a time: further away it is not straight any more
                 step /= length
             x, y, z = x + step * gx, y + step * gy, z + step * gz
+            if length < _SHORTEST:
+                break
         gx, gy, gz = _slope(raw, x, y, z)
         length = np.sqrt(gx * gx + gy * gy + gz * gz)
         dx, dy, dz = x - places[index, 0], y - places[index, 1], z - places[index, 2]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gpu_container import raster
+from gpu_container.compiled import compiled
+from gpu_container.device import in_parts
 from gpu_container.mesh import Mesh
 from gpu_container.unwrap import Charts
+
+#: texels, and rows of them, that a thread takes at a time
+_CHUNK, _ROWS = 1 << 15, 64
 
 
 @dataclass(frozen=True)
@@ -20,12 +25,15 @@ class Texels:
 
     covered: NDArray[np.bool_]  # (s, s) whether it shows any
     face: NDArray[np.int32]  # (t,) of each that does, row by row
-    weights: torch.Tensor  # (t, 3) barycentric
+    weights: NDArray[np.float32]  # (t, 3) barycentric
 
     def of(self, corners: NDArray[np.float32]) -> NDArray[np.float32]:
         """What faces have at their corners ``(m, 3, c)``, at each covered texel: ``(t, c)``."""
-        mixed = torch.einsum("tc,tcx->tx", self.weights, torch.from_numpy(corners[self.face]))
-        return np.asarray(mixed.numpy())
+        mixed = np.empty((len(self.face), corners.shape[2]), np.float32)
+        in_parts(
+            lambda part: _mix(corners, self.face[part], self.weights[part], mixed[part]), len(mixed), _CHUNK
+        )
+        return mixed
 
     def face_normals(self, mesh: Mesh) -> NDArray[np.float32]:
         """Of the faces themselves, of length 1, at each covered texel: ``(t, 3)``."""
@@ -35,31 +43,54 @@ class Texels:
         return np.asarray(unit[self.face])
 
     def picture(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Values ``(t,)`` or ``(t, c)`` of the covered texels as a picture ``(s, s)`` or ``(s, s, c)``, gutters
-        filled."""
-        picture = np.zeros((*self.covered.shape, *values.shape[1:]), np.uint8)
-        picture[self.covered] = values
-        return fill_gutters(picture, self.covered)
+        """Values ``(t,)`` or ``(t, c)`` of the covered texels as a picture ``(s, s)`` or ``(s, s, c)``; gutters
+        show what the nearest covered texel shows."""
+        if len(values) == 0:
+            return np.zeros((*self.covered.shape, *values.shape[1:]), np.uint8)
+        return values[self._shown]
+
+    @cached_property
+    def _shown(self) -> NDArray[np.int32]:
+        """Which of the covered texels, row by row, each texel shows ``(s, s)``."""
+        number = np.cumsum(self.covered, dtype=np.int32).reshape(self.covered.shape) - 1
+        if self.covered.all():
+            return number
+        _, nearest = cv2.distanceTransformWithLabels(
+            (~self.covered).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        number_of = np.zeros(int(nearest.max()) + 1, np.int32)
+        number_of[nearest[self.covered]] = number[self.covered]
+        return np.asarray(number_of[nearest])
 
 
 def texels_of(charts: Charts, size: int) -> Texels:
     """Of a texture of ``size`` by ``size``: those in charts, and up to ``raster.REACH`` texels around them."""
     face_of = np.empty((size, size), np.int32)
-    weights = np.zeros((size, size, 3), np.float32)
-    raster.texel_surface(
-        charts.uv, charts.faces, face_of, weights, np.empty((size, size), np.float32), raster.REACH
-    )
+    weights = np.empty((size, size, 3), np.float32)
+    distance = np.empty((size, size), np.float32)
+
+    def work(rows: slice) -> None:
+        raster.texel_surface(
+            charts.uv, charts.faces, face_of[rows], weights[rows], distance[rows], raster.REACH, rows.start
+        )
+
+    in_parts(work, size, _ROWS)
     covered = face_of >= 0
-    return Texels(covered, face_of[covered], torch.from_numpy(weights[covered]))
+    return Texels(covered, face_of[covered], weights[covered])
 
 
-def fill_gutters(texture: NDArray[np.uint8], covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """``texture`` with the value of the nearest covered texel wherever none is covered."""
-    if covered.all() or not covered.any():
-        return texture
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~covered).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    value_of = np.zeros((int(nearest.max()) + 1, *texture.shape[2:]), np.uint8)
-    value_of[nearest[covered]] = texture[covered]
-    return np.asarray(value_of[nearest], np.uint8)
+@compiled
+def _mix(
+    corners: NDArray[np.float32],
+    face: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    mixed: NDArray[np.float32],
+) -> None:
+    for texel in range(len(face)):
+        at = face[texel]
+        for x in range(corners.shape[2]):
+            mixed[texel, x] = (
+                weights[texel, 0] * corners[at, 0, x]
+                + weights[texel, 1] * corners[at, 1, x]
+                + weights[texel, 2] * corners[at, 2, x]
+            )

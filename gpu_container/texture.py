@@ -22,12 +22,10 @@ from infra.errors import UnwrapFailed
 
 log = logging.getLogger(__name__)
 
-#: seconds that the packer may take: a constant, and so much more for each face
-DEADLINE, DEADLINE_PER_FACE = 20.0, 0.002
 #: texels kept free between charts in the finished texture, about
 PADDING = 4
 #: the packer's own texels; its time grows with their number, and what it packs is scaled to the asked size
-PACKING_SIZE = 1024
+PACKING_SIZE = 768
 #: side of the texture at which ambient occlusion, which is smooth, is worked out, texels
 OCCLUSION_SIZE = 256
 
@@ -77,7 +75,7 @@ def bake(
         ambient_occlusion: whether a map of it is wanted too.
 
     Raises:
-        UnwrapFailed: the packer failed, and failed again on half as many faces.
+        UnwrapFailed: the texture cannot hold the charts, nor those of half as many faces.
     """
     progress = progress or (lambda done: None)
     try:
@@ -116,11 +114,16 @@ def bake(
 
 def _charts(mesh: Mesh, size: int) -> Charts:
     cells = min(size, PACKING_SIZE)
-    padding = max(2.0, PADDING * cells / size)
-    deadline = DEADLINE + DEADLINE_PER_FACE * len(mesh.faces)
-    charts = unwrap(mesh.vertices, mesh.faces, cells, 1.25 * padding, deadline)
-    denser = packing.packed(charts.uv, charts.faces, cells, padding)
-    return charts if denser is None else replace(charts, uv=denser)
+    charts = unwrap(mesh.vertices, mesh.faces)
+    # where too many charts leave no room for gaps, colours may run over a little: better than none at all
+    for padding in (max(2.0, PADDING * cells / size), 2.0, 1.0):
+        uv = packing.packed(charts.uv, charts.faces, cells, padding)
+        if uv is not None:
+            return replace(charts, uv=uv)
+    raise UnwrapFailed(
+        f"The surface falls into more pieces than a texture of {size} texels holds. "
+        "Ask for fewer target_faces, or for a larger texture."
+    )
 
 
 def _openness(mesh: Mesh, normals: NDArray[np.float32], charts: Charts, texels: Texels) -> NDArray[np.uint8]:

@@ -1,26 +1,28 @@
-"""Cutting a mesh into flat charts and packing them: xatlas, in a process of its own that can be killed.
+"""A mesh laid flat: cut into charts, each seen along its own axis, none folded over itself.
 
-xatlas takes seconds on a sound mesh, and has been seen to run for ever on a broken one. The child imports
-numpy and xatlas only, so that it starts in a blink.
+A chart's faces all face its axis, so that looking along it flattens them with little distortion and turns none
+over. Where one part of a chart hides another from that side, it is cut off and becomes a chart itself; long
+charts are cut across, since they would leave a square texture empty.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import UnwrapFailed
+from gpu_container import segmentation
+from gpu_container.compiled import compiled
 
-#: the child: this module, run by itself
-COMMAND = (sys.executable, "-m", "gpu_container.unwrap")
-#: faces of a patch, about
-PATCH_FACES = 1250
+#: times the side of a square of the mesh's whole area that a chart may be long
+_LONGEST = 1.2
+#: degrees between the turns of a chart that are tried for the smallest box around it
+_TURN = 5
+#: cells along a side of the grid in which a chart's faces are looked up, at most
+_MOST_CELLS = 128
+#: share of a chart's extent that faces may overlap by: rounding
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -29,111 +31,185 @@ class Charts:
 
     source: NDArray[np.int32]  # (k,) which of the mesh's vertices each one is
     faces: NDArray[np.int32]  # (m, 3), the mesh's faces in their order
-    uv: NDArray[np.float32]  # (k, 2) 0..1 in a square; no two charts overlap
+    uv: NDArray[np.float32]  # (k, 2) u to the right, v down, seen from outside
 
 
-def unwrap(
-    vertices: NDArray[np.float32],
-    faces: NDArray[np.int32],
-    resolution: int,
-    padding: float,
-    deadline: float,
-) -> Charts:
-    """Charts of a mesh, packed into a square.
+def unwrap(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> Charts:
+    """Charts of a mesh, each flat, not yet packed: they lie on top of each other.
+
+    All are to one scale, that of the mesh: a chart's area is that of its faces. The same mesh gives the same
+    charts. It ends for any mesh, however broken; one of many loose faces only has many charts.
 
     Args:
         vertices: ``(n, 3)``.
-        faces: ``(m, 3)``.
-        resolution: about how many texels a side the packer works with.
-        padding: texels of that size kept free between charts, about.
-        deadline: seconds after which the packer is killed.
-
-    Raises:
-        UnwrapFailed: it overran the deadline, or died.
+        faces: ``(m, 3)``, at least one, counter-clockwise seen from outside.
     """
-    request = io.BytesIO()
-    np.savez(request, vertices=vertices, faces=faces, resolution=resolution, padding=padding)
-    try:
-        child = subprocess.run(
-            COMMAND,
-            input=request.getvalue(),
-            capture_output=True,
-            timeout=deadline,
-            check=False,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-        )
-    except subprocess.TimeoutExpired:
-        raise UnwrapFailed(
-            f"Cutting the surface into texture charts took over {deadline:.0f} s. Ask for fewer target_faces."
-        ) from None
-    if child.returncode != 0:
-        raise UnwrapFailed(
-            f"Cutting the surface into texture charts failed (status {child.returncode}): "
-            f"{child.stderr.decode(errors='replace').strip()[-300:]}"
-        )
-    with np.load(io.BytesIO(child.stdout)) as answer:
-        return Charts(answer["source"], answer["faces"], answer["uv"])
+    found = segmentation.segments(vertices, faces)
+    chart_of, axes = found.chart_of, found.axes
+    corners = vertices[faces].astype(np.float64)
+    longest = _LONGEST * np.sqrt(_areas(corners).sum())
+    while True:
+        across, up = _frames(axes[chart_of])
+        flat = np.stack([np.einsum("mcx,mx->mc", corners, way) for way in (across, up)], axis=-1)
+        height = np.einsum("mcx,mx->m", corners, axes[chart_of])
+        part = hidden(flat, height, chart_of).astype(np.int32)
+        if not part.any():
+            part = slabs(flat, chart_of, longest)
+        pieces = segmentation.regions(found.near, chart_of * (part.max() + 1) + part)
+        axes_of = axes[chart_of[np.unique(pieces, return_index=True)[1]]]
+        if len(axes_of) == len(axes):
+            break
+        chart_of, axes = pieces, axes_of
+    keys = chart_of[:, None].astype(np.int64) * len(vertices) + faces
+    used, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    uv = flat.reshape(-1, 2)[first] * (1, -1)
+    chart = (used // len(vertices)).astype(np.int32)
+    area = np.bincount(chart_of, _areas(corners))
+    seen = np.bincount(chart_of, _areas(flat))
+    uv = upright(uv, chart) * np.sqrt(area / np.maximum(seen, 1e-3 * area + 1e-300))[chart, None]
+    return Charts(
+        (used % len(vertices)).astype(np.int32), place.reshape(-1, 3).astype(np.int32), uv.astype(np.float32)
+    )
 
 
-def patches(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> list[NDArray[np.int64]]:
-    """The faces in groups of about ``PATCH_FACES`` neighbours: halved again and again across the longest side.
+def upright(uv: NDArray[np.float64], chart: NDArray[np.int32]) -> NDArray[np.float64]:
+    """``uv`` ``(k, 2)`` with each chart turned so that the box around it is small; ``chart`` rises from 0."""
+    starts = np.flatnonzero(np.diff(chart, prepend=-1))
+    angles = np.radians(np.arange(0, 90, _TURN))
+    sizes = [
+        np.prod(np.maximum.reduceat(turned, starts) - np.minimum.reduceat(turned, starts), axis=1)
+        for turned in (uv @ _turn(angle) for angle in angles)
+    ]
+    best = angles[np.argmin(sizes, axis=0)][chart]
+    cos, sin = np.cos(best), np.sin(best)
+    return np.stack([uv[:, 0] * cos - uv[:, 1] * sin, uv[:, 0] * sin + uv[:, 1] * cos], axis=-1)
 
-    xatlas works on groups in parallel, and its time grows faster than their size. Groups cut by place leave
-    fewer charts than groups cut by direction, which fall to pieces where the surface is rough.
+
+def slabs(flat: NDArray[np.float64], chart_of: NDArray[np.int32], longest: float) -> NDArray[np.int32]:
+    """Into which piece of its chart each face ``(m,)`` goes, so that none is longer than ``longest``, about.
+
+    Args:
+        flat: ``(m, 3, 2)`` corners as seen along the chart's axis.
+        chart_of: ``(m,)``, each number from 0 on in use.
     """
-    centers = vertices[faces].mean(axis=1)
-    groups = [np.arange(len(faces))]
-    for _ in range(max(0, round(np.log2(len(faces) / PATCH_FACES)))):
-        halves = []
-        for group in groups:
-            across = centers[group, np.ptp(centers[group], axis=0).argmax()]
-            order = group[np.argsort(across, kind="stable")]
-            halves += [np.sort(half) for half in np.array_split(order, 2)]
-        groups = halves
-    return groups
+    order = np.argsort(chart_of, kind="stable")
+    chart = chart_of[order]
+    at = upright(flat[order].reshape(-1, 2), np.repeat(chart, 3)).reshape(-1, 3, 2)
+    starts = np.flatnonzero(np.diff(chart, prepend=-1))
+    low = np.minimum.reduceat(at.min(axis=1), starts)
+    sides = np.maximum.reduceat(at.max(axis=1), starts) - low
+    along = sides.argmax(axis=1)[chart]
+    where, begin, length = (it[np.arange(len(it)), along] for it in (at.mean(axis=1), low[chart], sides[chart]))
+    count = np.maximum(np.ceil(length / max(longest, 1e-300)), 1)
+    part = np.empty(len(chart), np.int32)
+    part[order] = np.minimum((where - begin) / np.maximum(length, 1e-300) * count, count - 1)
+    return part
 
 
-def pack(vertices: NDArray[np.float32], faces: NDArray[np.int32], resolution: int, padding: float) -> Charts:
-    """:func:`unwrap`, in this process and for as long as it takes."""
-    import xatlas  # the parent never needs it
+def hidden(
+    flat: NDArray[np.float64], height: NDArray[np.float64], chart_of: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Which faces lie over others of their own chart ``(m,)``.
 
-    atlas = xatlas.Atlas()
-    members = patches(vertices, faces)
-    sources = []
-    for member in members:
-        source, local = np.unique(faces[member], return_inverse=True)
-        sources.append(source)
-        atlas.add_mesh(vertices[source], local.reshape(-1, 3).astype(np.uint32))
-    charts, packing = xatlas.ChartOptions(), xatlas.PackOptions()
-    charts.max_iterations = 1
-    packing.resolution = resolution
-    packing.padding = round(padding)
-    atlas.generate(chart_options=charts, pack_options=packing)
-
-    all_faces = np.empty_like(faces)
-    all_sources, all_uv, first = [], [], 0
-    for index, (member, source) in enumerate(zip(members, sources, strict=True)):
-        mapping, local_faces, uv = atlas[index]
-        all_faces[member] = local_faces.astype(np.int32) + first
-        all_sources.append(source[mapping])
-        all_uv.append(uv)
-        first += len(mapping)
-    # uv come as shares of the atlas's width and height, which are near each other but not equal
-    extent = np.array([atlas.width, atlas.height], np.float32)
-    uv = np.concatenate(all_uv) * (extent / extent.max())
-    return Charts(np.concatenate(all_sources).astype(np.int32), all_faces, uv.astype(np.float32))
+    Args:
+        flat: ``(m, 3, 2)`` corners as seen along the chart's axis, counter-clockwise.
+        height: ``(m,)`` along it.
+        chart_of: ``(m,)``.
+    """
+    order = np.argsort(chart_of, kind="stable")
+    starts = np.searchsorted(chart_of[order], np.arange(int(chart_of.max()) + 2))
+    hiding = np.zeros(len(flat), np.bool_)
+    _mark(flat, height, order, starts, hiding)
+    return hiding
 
 
-def _serve() -> None:
-    """Read a request from standard input, answer on standard output."""
-    with np.load(io.BytesIO(sys.stdin.buffer.read())) as request:
-        packed = pack(
-            request["vertices"], request["faces"], int(request["resolution"]), float(request["padding"])
-        )
-    answer = io.BytesIO()
-    np.savez(answer, source=packed.source, faces=packed.faces, uv=packed.uv)
-    sys.stdout.buffer.write(answer.getvalue())
+@compiled
+def _mark(
+    flat: NDArray[np.float64],
+    height: NDArray[np.float64],
+    order: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    hiding: NDArray[np.bool_],
+) -> None:
+    """:func:`hidden`, looked up in cells; ``order`` has the faces chart by chart, each from ``starts`` on."""
+    span = np.empty((len(flat), 2, 2), np.int64)  # the first and the last cells that each face may touch
+    for chart in range(len(starts) - 1):
+        members = order[starts[chart] : starts[chart + 1]]
+        cells = min(int(np.sqrt(len(members))) + 1, _MOST_CELLS)
+        extent = 0.0
+        for x in range(2):
+            low, high = flat[members[0], 0, x], flat[members[0], 0, x]
+            for face in members:
+                a, b, c = flat[face, 0, x], flat[face, 1, x], flat[face, 2, x]
+                low, high = min(low, a, b, c), max(high, a, b, c)
+            size = max((high - low) / cells, 1e-300)
+            extent = max(extent, high - low)
+            for face in members:
+                a, b, c = flat[face, 0, x], flat[face, 1, x], flat[face, 2, x]
+                span[face, 0, x] = min(int((min(a, b, c) - low) / size), cells - 1)
+                span[face, 1, x] = min(int((max(a, b, c) - low) / size), cells - 1)
+        # the members in each cell, cell after cell: counted first, then put down
+        ends = np.zeros(cells * cells + 1, np.int64)
+        held = np.empty(0, np.int64)
+        for filling in range(2):
+            if filling == 1:
+                ends = np.cumsum(ends)
+                held = np.empty(ends[-1], np.int64)
+                ends[1:] = ends[:-1].copy()
+            for face in members:
+                for row in range(span[face, 0, 1], span[face, 1, 1] + 1):
+                    for column in range(span[face, 0, 0], span[face, 1, 0] + 1):
+                        cell = row * cells + column
+                        if filling == 1:
+                            held[ends[cell + 1]] = face
+                        ends[cell + 1] += 1
+        for cell in range(cells * cells):
+            inside = held[ends[cell] : ends[cell + 1]]
+            for first in range(len(inside)):
+                one = inside[first]
+                for other in inside[first + 1 :]:
+                    row = max(span[one, 0, 1], span[other, 0, 1])
+                    column = max(span[one, 0, 0], span[other, 0, 0])
+                    # a pair that shares several cells is looked at in the first of them
+                    if row * cells + column == cell and _overlap(flat[one], flat[other], _ROUNDING * extent):
+                        hiding[one if height[one] > height[other] else other] = True
 
 
-if __name__ == "__main__":
-    _serve()
+@compiled
+def _overlap(one: NDArray[np.float64], other: NDArray[np.float64], least: float) -> bool:
+    """Whether two triangles have area in common: no side of either has the other one outside."""
+    return not (_outside(one, other, least) or _outside(other, one, least))
+
+
+@compiled
+def _outside(one: NDArray[np.float64], other: NDArray[np.float64], least: float) -> bool:
+    """Whether one of the first triangle's sides has the other triangle on its far side, all but ``least``."""
+    for corner in range(3):
+        px, py = one[corner, 0], one[corner, 1]
+        dx, dy = one[(corner + 1) % 3, 0] - px, one[(corner + 1) % 3, 1] - py
+        a = dx * (other[0, 1] - py) - dy * (other[0, 0] - px)
+        b = dx * (other[1, 1] - py) - dy * (other[1, 0] - px)
+        c = dx * (other[2, 1] - py) - dy * (other[2, 0] - px)
+        furthest = max(a, b, c)
+        if furthest <= 0 or furthest * furthest <= least * least * (dx * dx + dy * dy):
+            return True
+    return False
+
+
+def _frames(axes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two directions ``(m, 3)`` each that make a right-handed frame with the axes."""
+    side = np.where(np.abs(axes[:, 2:]) < 0.9, (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+    across = np.cross(side, axes)
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-300)
+    return across, np.cross(axes, across)
+
+
+def _turn(angle: float) -> NDArray[np.float64]:
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
+def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of triangles ``(m, 3, 2 or 3)``."""
+    one, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    square = np.einsum("mx,mx->m", one, one) * np.einsum("mx,mx->m", other, other)
+    return np.asarray(np.sqrt(np.maximum(square - np.einsum("mx,mx->m", one, other) ** 2, 0)) / 2)

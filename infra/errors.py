@@ -131,7 +131,7 @@ class EmptySurface(ReconstructionError):
 
 
 class UnwrapFailed(ReconstructionError):
-    """The chart packer failed or overran its deadline."""
+    """The surface falls into more charts than the texture can hold."""
 
     code = "unwrap_failed"
 

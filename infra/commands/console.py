@@ -22,7 +22,7 @@ PACKAGES = {
     "cli": ("filelock", "httpx", "websockets"),
     "economy": ("simpy",),
     "local": ("aiohttp", "filelock", "moto", "samtranslator"),
-    "pipeline": ("torch", "numpy", "PIL", "trimesh", "xatlas"),
+    "pipeline": ("torch", "numpy", "PIL", "trimesh", "manifold3d"),
 }
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from gpu_container import mesh, raster, texture, unwrap
+from gpu_container import mesh, packing, raster, texture
 from gpu_container.texture import TexturedMesh
 from infra.errors import UnwrapFailed
 from tests import viewer
 from tests.fields import Ball
 
 SIZE = 256
+
+Floats, Ints = NDArray[np.float32], NDArray[np.int32]
 
 
 class Painted(Ball):
@@ -179,45 +180,38 @@ def test_degenerate_charts_are_painted_without_an_error() -> None:
     assert (face_of >= 0).any()
 
 
-def test_patches_share_the_faces_out_evenly() -> None:
-    surface = surface_of(Ball(0.5), faces=6000)
-    groups = unwrap.patches(surface.vertices, surface.faces)
-    assert np.array_equal(np.sort(np.concatenate(groups)), np.arange(len(surface.faces)))
-    assert max(map(len, groups)) - min(map(len, groups)) <= len(groups)
-    assert max(map(len, groups)) < 2 * unwrap.PATCH_FACES
+def test_a_texture_too_small_for_its_charts_gets_them_closer_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    packed = packing.packed
+
+    def crowded(uv: Floats, faces: Ints, size: int, padding: float) -> Floats | None:
+        asked.append(padding)
+        return packed(uv, faces, size, padding) if padding <= 1 else None
+
+    monkeypatch.setattr(packing, "packed", crowded)
+    textured = baked(Ball(0.5), surface_of(Ball(0.5), 600))
+    assert asked == sorted(asked, reverse=True)
+    assert asked[-1] == 1.0
+    assert len(textured.mesh.faces) > 500
 
 
-def test_a_packer_that_never_ends_is_killed_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    surface = surface_of(Ball(0.5), 600)
-    monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", "import time; time.sleep(600)"))
-    with pytest.raises(UnwrapFailed, match="fewer target_faces"):
-        unwrap.unwrap(surface.vertices, surface.faces, 256, 4, deadline=0.3)
-
-
-def test_a_packer_that_dies_is_tried_again_on_half_the_faces_and_then_given_up(
+def test_a_texture_that_cannot_hold_the_charts_gets_half_the_faces(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    surface = surface_of(Ball(0.5), 600)
-    monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", "import os; os.abort()"))
-    with caplog.at_level(logging.WARNING), pytest.raises(UnwrapFailed, match="status -6"):
-        baked(Ball(0.5), surface)
-    assert "half the faces" in caplog.text
+    surface, packed = surface_of(Ball(0.5), 1000), packing.packed
 
+    def few(uv: Floats, faces: Ints, size: int, padding: float) -> Floats | None:
+        return packed(uv, faces, size, padding) if len(faces) < 600 else None
 
-def test_a_packer_that_fails_on_large_meshes_only_gets_a_smaller_one(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    surface = surface_of(Ball(0.5), 1000)
-    choosy = (
-        "import sys, io, numpy, gpu_container.unwrap as unwrap\n"
-        "data = sys.stdin.buffer.read()\n"
-        "if len(numpy.load(io.BytesIO(data))['faces']) > 600: sys.exit('too many')\n"
-        "sys.stdin = io.TextIOWrapper(io.BytesIO(data))\n"
-        "unwrap._serve()\n"
-    )
-    monkeypatch.setattr(unwrap, "COMMAND", (sys.executable, "-c", choosy))
+    monkeypatch.setattr(packing, "packed", few)
     with caplog.at_level(logging.WARNING):
         textured = baked(Ball(0.5), surface)
     assert len(textured.mesh.faces) <= 505
     assert mesh.is_sound((textured.mesh.vertices, textured.mesh.faces))
-    assert "too many" in caplog.text
+    assert "half the faces" in caplog.text
+
+
+def test_charts_that_no_texture_can_hold_are_an_error_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "packed", lambda *rest: None)
+    with pytest.raises(UnwrapFailed, match="fewer target_faces"):
+        baked(Ball(0.5), surface_of(Ball(0.5), 600))

@@ -104,6 +104,7 @@ def lay(
     for column in range(size):
         free[:, column] = size - column
         past[:, column] = column
+    longest = np.full(size, size, np.int32)  # free cells side by side in each row, at most
     left = np.empty((2, size), np.int32)
     right = np.empty((2, size), np.int32)
     for chart in sequence:
@@ -117,7 +118,10 @@ def lay(
             heights[way] = rows
             own = faces[starts[chart] : starts[chart + 1]]
             _outline(uv[way], own, low[way, chart], gap, columns, left[way, :rows], right[way, :rows])
+            first, last = right[way, 0] - left[way, 0], right[way, rows - 1] - left[way, rows - 1]
             for row in range(min(best_top - rows, size - rows + 1)):
+                if longest[row] < first or longest[row + rows - 1] < last:
+                    continue
                 column = _fitting(free, past, left[way, :rows], right[way, :rows], row, columns)
                 if column >= 0:
                     best_top, best_row, best_column, best_way = row + rows, row, column, way
@@ -127,6 +131,7 @@ def lay(
         for row in range(heights[best_way]):
             cells = best_column + left[best_way, row], best_column + right[best_way, row]
             _take(free[best_row + row], past[best_row + row], cells[0], cells[1])
+            longest[best_row + row] = free[best_row + row].max()
         places[chart, 0] = best_way
         places[chart, 1], places[chart, 2] = best_column + gap, best_row + gap
     return True

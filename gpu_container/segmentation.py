@@ -26,12 +26,16 @@ _ROUNDS = 4
 _STRAIGHTNESS = 1.05
 #: times that normals are averaged with their neighbours' before the first seeds are set
 _SMOOTHING = 4
+#: times that charts are tried to be grown where none fits, before faces are taken as they look
+_TRIES = 8
 #: share of all area below which a region of equal direction gets no seed of its own
 _SEED_SHARE = 2e-3
 #: two charts that share less of the shorter one's border stay two: they would only be harder to pack
 _SHARED_BORDER = 0.25
 #: more charts than this are not joined: the time grows with their number squared
 _MOST_JOINED = 4000
+
+_SIX = np.concatenate([np.eye(3), -np.eye(3)])
 
 Vectors = NDArray[np.float64]  # (m, 3)
 Labels = NDArray[np.int32]  # (m,)
@@ -119,13 +123,16 @@ def _first(
     near: NDArray[np.int32], smooth: Vectors, turned: Vectors, areas: NDArray[np.float64]
 ) -> tuple[Labels, Vectors]:
     """A chart for each larger region whose faces look along the same one of six directions; -1 elsewhere."""
-    side = np.abs(smooth).argmax(axis=1)
-    direction = 2 * side + (np.take_along_axis(smooth, side[:, None], axis=1)[:, 0] > 0)
-    region = regions(near, direction.astype(np.int32))
+    region = regions(near, _directions(smooth))
     share = np.bincount(region, areas)
     large = share >= min(_SEED_SHARE * share.sum(), share.max())
     number = np.where(large, np.cumsum(large) - 1, -1).astype(np.int32)
     return number[region], _unit(_sums(region, turned, len(large))[large])
+
+
+def _directions(normals: Vectors) -> Labels:
+    """Which of the six directions along the axes is nearest to each."""
+    return np.asarray((normals @ _SIX.T).argmax(axis=1), np.int32)
 
 
 def _middles(
@@ -199,8 +206,10 @@ def _with_the_rest(
     lost = chart_of >= 0
     lost[lost] = (normals[lost] * axes[chart_of[lost]]).sum(axis=1) < FACING
     chart_of = np.where(lost, -1, chart_of).astype(np.int32)
-    while (chart_of < 0).any():
+    for _ in range(_TRIES):
         rest = np.flatnonzero(chart_of < 0)
+        if len(rest) == 0:
+            break
         region = regions(near, chart_of)[rest]
         # in each region the face of most area begins
         order = np.lexsort((-np.linalg.norm(turned[rest], axis=1), region))
@@ -216,6 +225,14 @@ def _with_the_rest(
         taken = (chart_of < 0) & (added >= 0)
         chart_of[taken] = added[taken] + len(axes)
         axes = np.concatenate([axes, means])
+    left = chart_of < 0
+    if left.any():
+        # no face turns further from the nearest of the six than FACING allows
+        toward = _directions(normals)
+        region = regions(near, np.where(left, toward, -1).astype(np.int32))
+        _, first, number = np.unique(region[left], return_index=True, return_inverse=True)
+        chart_of[left] = number + len(axes)
+        axes = np.concatenate([axes, _SIX[toward[left][first]]])
     return _numbered(chart_of, axes)
 
 

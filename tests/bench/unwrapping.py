@@ -24,6 +24,8 @@ from gpu_container.unwrap import Charts, unwrap
 from tests.bench import model, stages, triposr
 
 RUNS = 5
+#: cells between charts: as many as in a texture of the default size
+PADDING = texture.PADDING * texture.PACKING_SIZE / model.SIZE
 #: faces of a patch, about, where xatlas gets the mesh in pieces, which it works on side by side
 PATCH_FACES = 1250
 
@@ -89,7 +91,7 @@ def _measured(surface: mesh.Mesh, cut: Way) -> list[str]:
         charts = cut(surface.vertices, surface.faces)
         cutting.append(time.perf_counter() - start)
         start = time.perf_counter()
-        uv = packing.packed(charts.uv, charts.faces, texture.PACKING_SIZE, texture.PADDING)
+        uv = packing.packed(charts.uv, charts.faces, texture.PACKING_SIZE, PADDING)
         packing_up.append(time.perf_counter() - start)
     if uv is None:
         raise RuntimeError("the charts could not be packed")

@@ -45,8 +45,6 @@ def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -
         OSError: ``folder`` cannot be written to.
     """
     maps = _maps(textured)
-    with ThreadPoolExecutor(len(maps)) as pool:
-        pngs = dict(zip(maps, pool.map(_png, maps.values()), strict=True))
     mesh, normals = textured.mesh, textured.normals
     colors = corner_colors(textured)
     printed = print_coordinates(mesh, print_height_mm)
@@ -56,7 +54,7 @@ def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -
         artifacts.STL: lambda: _stl(printed, mesh.faces),
         artifacts.THREEMF: lambda: threemf.encode(printed, mesh.faces, colors),
         artifacts.PLY: lambda: ply.encode(z_up(mesh.vertices), z_up(normals), mesh.faces, colors),
-        artifacts.GLB: lambda: glb.encode(_geometry(textured), glb.Pictures(*pngs.values())),
+        artifacts.GLB: lambda: glb.encode(_geometry(textured), glb.Pictures(*encoded())),
         artifacts.SMALL_GLB: lambda: _small_glb(textured),
         artifacts.USDZ: lambda: usdz.encode(
             standing(printed),
@@ -64,12 +62,19 @@ def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -
             mesh.faces,
             textured.uv,
             textured.faces,
-            usdz.named(*pngs.values()),
+            usdz.named(*encoded()),
         ),
     }
-    with ThreadPoolExecutor(len(contents)) as pool:
+    # a thread for each: those that hold pictures wait for them
+    with ThreadPoolExecutor(len(maps) + len(contents)) as pool:
+        pngs = [pool.submit(_png, picture) for picture in maps.values()]
+
+        def encoded() -> list[bytes]:
+            return [png.result() for png in pngs]
+
         models = pool.map(lambda name: _write(folder / name, contents[name]()), contents)
-        return [*models, *(_write(folder / name, png) for name, png in pngs.items())]
+        pictures = pool.map(lambda name, png: _write(folder / name, png.result()), maps, pngs)
+        return [*models, *pictures]
 
 
 def write_lods(levels: Sequence[TexturedMesh], folder: Path) -> list[Path]:

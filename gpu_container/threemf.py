@@ -42,9 +42,7 @@ def encode(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDA
     )
     group = model.AddColorGroup()
     palette, at = np.unique(colors, axis=0, return_inverse=True)
-    numbers = np.array(
-        [group.AddColor(_WRAPPER.RGBAToColor(*color, 255)) for color in palette.tolist()], np.uint32
-    )
+    numbers = np.array([group.AddColor(lib3mf.Color(*color, 255)) for color in palette.tolist()], np.uint32)
     resource, corners = group.GetResourceID(), numbers[at.reshape(-1)][faces]
     properties = np.insert(
         corners, 0, resource, axis=1

@@ -15,6 +15,8 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
+from gpu_container.crossing import may_cross
+
 #: faces that lean out further than this from the vertical need something under them, degrees
 STEEPEST_OVERHANG = 45.0
 #: what lies this close to the bed rests on it, millimetres: a first layer
@@ -52,6 +54,8 @@ def facts(printed: NDArray[np.float32], faces: NDArray[np.int32], volume_mm3: fl
 
 def crossing_faces(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> int:
     """How many faces cross another one (Attene 2010)."""
+    if not may_cross(vertices, faces):
+        return 0
     checker = pymeshfix.PyTMesh()
     checker.set_quiet(True)
     checker.load_array(vertices.astype(np.float64), faces)

@@ -33,7 +33,7 @@ PATIENCE = 90_000
 #: of a session or a share
 TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.")
 #: options with which a job takes long enough to be met in the middle
-LONG = {"views": 120, "view_size": 512}
+LONG = {"views": 72, "view_size": 512}
 #: looked for now: later the tests have a cache folder of their own, without what Playwright has downloaded
 CHROMIUM = chromium.find()
 

@@ -37,6 +37,7 @@ ECS_AGENT_URI                   worker: ECS sets it, and then the worker asks fo
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ class Settings:
     @property
     def owner_jobs(self) -> int:
         """Most jobs that an owner may have that have not ended."""
-        return int(self._number("MAQUETTE_OWNER_JOBS", 50.0))
+        return math.ceil(self._number("MAQUETTE_OWNER_JOBS", 50.0))
 
     @property
     def site_origin(self) -> str | None:

@@ -1,8 +1,8 @@
 """Mesh, texture and files of a Field, against the way that TripoSR goes; and how true few faces are to many.
 
 TripoSR's way: the density at every sample of the grid, marching cubes on all of it, xatlas on all of its faces,
-the colour of every texel. It writes no files. xatlas takes a minute or more for so many faces: it is waited for
-once.
+the colour of every texel. It writes no files. xatlas takes half a minute or more for so many faces: it is
+waited for once.
 """
 
 from __future__ import annotations

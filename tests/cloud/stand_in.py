@@ -1,7 +1,7 @@
 """Pipelines that stand in for the real one, and a worker process that runs one of them.
 
-python -m tests.cloud.stand_in NAME [SECONDS]    the worker, as its container starts it, but for the pipeline,
-                                                 and with so many seconds to go in
+python -m tests.cloud.stand_in NAME [SECONDS]    the worker, as its container starts it, but for the pipeline
+                                                 and shorter waits, and with so many seconds to go in
 """
 
 from __future__ import annotations
@@ -152,11 +152,12 @@ PIPELINES: dict[str, Callable[..., Result]] = {
 
 
 def main() -> None:
-    from gpu_container.worker import STOP_SECONDS, serve
+    from gpu_container import worker
 
+    worker.RECEIVE_SECONDS, worker.BACKOFF_SECONDS, worker.PATIENCE_SECONDS = 1, 0.5, 1.0
     telemetry.start(settings())
     pipeline: Pipeline = PIPELINES[sys.argv[1]]
-    serve(pipeline, int(sys.argv[2]) if len(sys.argv) > 2 else STOP_SECONDS)
+    worker.serve(pipeline, int(sys.argv[2]) if len(sys.argv) > 2 else worker.STOP_SECONDS)
 
 
 if __name__ == "__main__":

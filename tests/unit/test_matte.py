@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import cv2
+import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -353,6 +354,15 @@ def red_channel_model(gain: float) -> bytes:
     return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
 
 
+@pytest.fixture(scope="module")
+def rembg_uncompiled() -> None:
+    """rembg imports a matting library, which compiles for most of a minute and is never called here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba.config, "DISABLE_JIT", True)
+        import rembg.sessions.u2net  # noqa: F401
+
+
+@pytest.mark.usefixtures("rembg_uncompiled")
 class TestLearnedMatte:
     """rembg and onnxruntime are real here; only the network is a small one of our own making."""
 

@@ -48,24 +48,26 @@ def _any_pair(
     cells: int,
 ) -> bool:
     # the faces in each cell, cell after cell: counted first, then put down
-    ends = np.zeros(cells**3 + 1, np.int64)
+    begins, filled = np.zeros(cells**3 + 1, np.int64), np.zeros(cells**3, np.int64)
     held = np.empty(0, np.int32)
     for filling in range(2):
         if filling == 1:
-            ends = np.cumsum(ends)
-            held = np.empty(ends[-1], np.int32)
-            ends[1:] = ends[:-1].copy()
+            for cell in range(cells**3):
+                begins[cell + 1] += begins[cell]
+            held = np.empty(begins[cells**3], np.int32)
         for face in range(len(faces)):
             for x in range(span[face, 0, 0], span[face, 1, 0] + 1):
                 for y in range(span[face, 0, 1], span[face, 1, 1] + 1):
                     for z in range(span[face, 0, 2], span[face, 1, 2] + 1):
                         cell = (x * cells + y) * cells + z
-                        if filling == 1:
-                            held[ends[cell + 1]] = face
-                        ends[cell + 1] += 1
+                        if filling == 0:
+                            begins[cell + 1] += 1
+                        else:
+                            held[begins[cell] + filled[cell]] = face
+                            filled[cell] += 1
     for cell in range(cells**3):
-        for first in range(ends[cell], ends[cell + 1]):
-            for second in range(first + 1, ends[cell + 1]):
+        for first in range(begins[cell], begins[cell + 1]):
+            for second in range(first + 1, begins[cell + 1]):
                 one, other = held[first], held[second]
                 boxed, place = True, 0
                 for i in range(3):

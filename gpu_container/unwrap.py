@@ -149,25 +149,26 @@ def _mark(
                 span[face, 0, x] = min(int((min(a, b, c) - low) / size), cells - 1)
                 span[face, 1, x] = min(int((max(a, b, c) - low) / size), cells - 1)
         # the members in each cell, cell after cell: counted first, then put down
-        ends = np.zeros(cells * cells + 1, np.int64)
+        begins, filled = np.zeros(cells * cells + 1, np.int64), np.zeros(cells * cells, np.int64)
         held = np.empty(0, np.int64)
         for filling in range(2):
             if filling == 1:
-                ends = np.cumsum(ends)
-                held = np.empty(ends[-1], np.int64)
-                ends[1:] = ends[:-1].copy()
+                for cell in range(cells * cells):
+                    begins[cell + 1] += begins[cell]
+                held = np.empty(begins[cells * cells], np.int64)
             for face in members:
                 for row in range(span[face, 0, 1], span[face, 1, 1] + 1):
                     for column in range(span[face, 0, 0], span[face, 1, 0] + 1):
                         cell = row * cells + column
-                        if filling == 1:
-                            held[ends[cell + 1]] = face
-                        ends[cell + 1] += 1
+                        if filling == 0:
+                            begins[cell + 1] += 1
+                        else:
+                            held[begins[cell] + filled[cell]] = face
+                            filled[cell] += 1
         for cell in range(cells * cells):
-            inside = held[ends[cell] : ends[cell + 1]]
-            for first in range(len(inside)):
-                one = inside[first]
-                for other in inside[first + 1 :]:
+            for first in range(begins[cell], begins[cell + 1]):
+                for second in range(first + 1, begins[cell + 1]):
+                    one, other = held[first], held[second]
                     row = max(span[one, 0, 1], span[other, 0, 1])
                     column = max(span[one, 0, 0], span[other, 0, 0])
                     # a pair that shares several cells is looked at in the first of them

@@ -81,8 +81,8 @@ def join(
         following[last[one]] = first[two]
         last[one] = last[two]
         border[one] += border[two] - 2 * shared[two, one]
-        axes[one] = axis
         for x in range(3):
+            axes[one, x] = axis[x]
             means[one, x] += means[two, x]
         for chart in range(count):
             together = shared[max(one, chart), min(one, chart)] + shared[max(two, chart), min(two, chart)]

@@ -235,5 +235,7 @@ def _with_room(rows: _Rows, needed: int) -> _Rows:
     if needed <= len(rows):
         return rows
     longer = np.empty((max(needed, 2 * len(rows)), 3), rows.dtype)
-    longer[: len(rows)] = rows
+    for number in range(len(rows)):  # a slice would do, but takes seconds to compile
+        for axis in range(3):
+            longer[number, axis] = rows[number, axis]
     return longer

@@ -62,7 +62,7 @@ def _onto(
     for index in range(len(places)):
         if not inside[index]:
             continue
-        x, y, z = places[index, 0], places[index, 1], places[index, 2]
+        x, y, z = np.float64(places[index, 0]), np.float64(places[index, 1]), np.float64(places[index, 2])
         for _ in range(_STEPS):
             gx, gy, gz = _slope(raw, x, y, z)
             steepness = gx * gx + gy * gy + gz * gz

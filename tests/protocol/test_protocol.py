@@ -21,6 +21,7 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 
 from functions.sweep import mend
 from gpu_container.worker import Worker
@@ -115,8 +116,7 @@ class Protocol(RuleBasedStateMachine):
             self.nothing_goes_backwards()
         unended = [job for job in self.seen.values() if job is not None and not job.terminal]
         assert not unended
-        for job_id in self.seen:
-            client("dynamodb").delete_item(TableName=self.table.name, Key={"job_id": {"S": job_id}})
+        self._emulated().items.clear()
 
     # --- photos ---
 
@@ -399,10 +399,12 @@ class Protocol(RuleBasedStateMachine):
         job_id = list(self.seen)[which % len(self.seen)]
         return self._look(job_id)
 
+    def _emulated(self) -> Table:
+        return dynamodb_backends[DEFAULT_ACCOUNT_ID][Endpoint.region].tables[self.table.name]
+
     def _look(self, job_id: str) -> Job | None:
         """The job as it is, read where the emulator keeps it: a call would take ten times as long."""
-        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][Endpoint.region].tables[self.table.name]
-        item = table.get_item(DynamoType({"S": job_id}))
+        item = self._emulated().get_item(DynamoType({"S": job_id}))
         return None if item is None else Job.from_item(from_dynamodb(item.to_json()["Attributes"]))
 
 

@@ -152,9 +152,10 @@ PIPELINES: dict[str, Callable[..., Result]] = {
 
 
 def main() -> None:
-    from gpu_container import worker
+    from gpu_container import protection, worker
 
     worker.RECEIVE_SECONDS, worker.BACKOFF_SECONDS, worker.PATIENCE_SECONDS = 1, 0.5, 1.0
+    protection.TIMEOUT_SECONDS = 2.0
     telemetry.start(settings())
     pipeline: Pipeline = PIPELINES[sys.argv[1]]
     worker.serve(pipeline, int(sys.argv[2]) if len(sys.argv) > 2 else worker.STOP_SECONDS)

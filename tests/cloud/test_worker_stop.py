@@ -132,6 +132,6 @@ def test_a_worker_told_to_go_while_its_agent_does_not_answer_goes_all_the_same(
     with ecs_agent() as agent:
         first = start("tests.cloud.stand_in", "quick", ECS_AGENT_URI=agent.uri)
         until(lambda: agent.protected)
-        agent.delay = 7.0  # longer than a worker waits
+        agent.delay = 3.0  # longer than a worker waits
         first.terminate()
         assert first.wait() == 0

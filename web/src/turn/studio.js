@@ -1,8 +1,9 @@
 /** The room a model stands in: wall, plinth, shadows, light. */
 
-import { DirectionalLight, PMREMGenerator, Scene } from "three";
+import { DirectionalLight, Scene } from "three";
 import { RoomEnvironment } from "three/addons/environments/RoomEnvironment.js";
 import { Backdrop } from "./backdrop.js";
+import { irradianceOf } from "./irradiance.js";
 import { Plinth } from "./plinth.js";
 import { lamp, sky } from "./sky.js";
 import { SoftShadow } from "./soft_shadow.js";
@@ -22,8 +23,6 @@ const LAMP_RISE = 0.95;
 const SUNK = 0.01;
 const ENVIRONMENT = 0.4;
 const LAMP = 0.72;
-/** pixels of a side of the room that is reflected: matt things show no more of it than its broad lights */
-const ROOM = 32;
 
 export class Studio {
   scene = new Scene();
@@ -53,11 +52,9 @@ export class Studio {
     this.#onFloor.mesh.renderOrder = 1;
     this.#onPlinth.mesh.renderOrder = 2;
     this.scene.add(this.#backdrop.mesh, this.#onFloor.mesh, this.#plinth.mesh, this.#onPlinth.mesh, model.group, this.#lamp);
-    const generator = new PMREMGenerator(this.#renderer);
     const room = new RoomEnvironment();
-    this.#environment = generator.fromScene(room, 0, 0.1, 100, { size: ROOM });
+    this.#environment = irradianceOf(this.#renderer, room);
     room.dispose();
-    generator.dispose();
     this.scene.environment = this.#environment.texture;
     this.scene.environmentIntensity = ENVIRONMENT;
     this.turnLight(0);
@@ -96,7 +93,7 @@ export class Studio {
   /** bytes on the graphics card, without the model */
   get bytes() {
     const { width, height } = this.#environment;
-    return textureBytes(width, height, { bytesPerPixel: 8 }) + this.#onPlinth.bytes + this.#onFloor.bytes;
+    return 6 * textureBytes(width, height, { bytesPerPixel: 8 }) + this.#onPlinth.bytes + this.#onFloor.bytes;
   }
 
   dispose() {

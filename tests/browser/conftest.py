@@ -33,14 +33,14 @@ PATIENCE = 90_000
 #: of a session or a share
 TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.")
 #: options with which a job takes long enough to be met in the middle
-LONG = {"views": 72, "view_size": 512}
+LONG = {"views": 40, "view_size": 256}
 #: looked for now: later the tests have a cache folder of their own, without what Playwright has downloaded
 CHROMIUM = chromium.find()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """For one module: as long as Playwright runs, no other test can have an event loop of its own."""
+    """For these modules only: as long as Playwright runs, no other test can have an event loop of its own."""
     if CHROMIUM is None:
         pytest.skip(chromium.HOW_TO_GET_ONE)
     with sync_playwright() as playwright:
@@ -49,13 +49,29 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     if not (SITE / "index.html").exists():
         pytest.skip("the site is not built; `make web` builds it")
     data = tmp_path_factory.mktemp("cloud")
     with machine(data, program=[sys.executable, "-m", "tests.browser.cloud", str(data)]) as started:
         yield started
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished model that tests look at and leave as it is."""
+
+    photo: Path
+    job_id: str
+
+
+@pytest.fixture(scope="package")
+def made(cloud: Machine, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    photo = photo_of_a_vase(tmp_path_factory.mktemp("photos") / "finished-vase.png")
+    job = cloud.ended_job(cloud.drop(f"inbox/{photo.name}", photo.read_bytes(), **QUICK))
+    assert job.status == "succeeded"
+    return Made(photo, job.job_id)
 
 
 @pytest.fixture
@@ -117,7 +133,7 @@ def visit(browser: Browser, cloud: Machine) -> Iterator[Callable[..., Visitor]]:
     visitors: list[Visitor] = []
 
     def new(**options: Any) -> Visitor:
-        options.setdefault("viewport", {"width": 960, "height": 640})  # WebGL is drawn by the processor
+        options.setdefault("viewport", {"width": 640, "height": 480})  # WebGL is drawn by the processor
         # Nothing turns by itself then: what differs between two pictures was moved by hand.
         options.setdefault("reduced_motion", "reduce")
         visitor = Visitor(browser.new_context(**options), cloud.running.url)

@@ -34,17 +34,13 @@ class Studio:
         """Drop the photos and wait until each has come to an end."""
         self.page.goto(self.url)
         for photo in photos:
-            self.page.set_input_files("#photos", photo)
-            name = photo.name
-            card = self.page.locator("article[data-job-id]", has_text=name).first
-            card.wait_for()
-            self.page.wait_for_function(
-                "name => [...document.querySelectorAll('article[data-job-id]')].some(card =>"
-                " card.textContent.includes(name) && /succeeded|failed/.test(card.dataset.status))",
-                arg=name,
-                timeout=90_000,
-            )
-            self.jobs[photo.stem] = str(card.get_attribute("data-job-id"))
+            with self.page.expect_response(lambda answer: answer.url == f"{self.url}/jobs") as answer:
+                self.page.set_input_files("#photos", photo)
+            job_id = str(answer.value.json()["job"]["job_id"])
+            card = f"article[data-job-id='{job_id}']"
+            ended = f"{card}[data-status=succeeded], {card}[data-status=failed]"
+            self.page.locator(ended).wait_for(timeout=90_000)
+            self.jobs[photo.stem] = job_id
 
 
 def home(page: Page, studio: Studio) -> None:

@@ -13,7 +13,7 @@ import trimesh
 from playwright.sync_api import Page
 
 from infra.artifacts import expected_names
-from tests.browser.conftest import Visitor, canvas, card, finished_job, job_page, still_picture
+from tests.browser.conftest import Made, Visitor, canvas, card, finished_job, job_page, still_picture
 from tests.cloud.machine import QUICK
 
 #: drops a file on the page as a mouse would
@@ -114,7 +114,7 @@ def test_a_file_name_is_shown_as_text(visitor: Visitor, vase: Path) -> None:
     page = visitor.page()
     name = "<img src=x onerror=alert(1)>.png"
     page.set_input_files("#photos", {"name": name, "mimeType": "image/png", "buffer": vase.read_bytes()})
-    page.locator("article[data-job-id]").first.wait_for()
+    card(page, name).wait_for()
     assert page.locator("article img[src=x]").count() == 0
 
 
@@ -125,15 +125,11 @@ def test_options_reach_the_job_and_are_remembered(visit: Callable[..., Visitor],
     page.get_by_label("Pictures", exact=True).fill("5")
     job_id = finished_job(page, vase)
     page.locator(f"article[data-job-id='{job_id}']").get_by_role("link").click()
-    canvas(page)
-    assert page.get_by_text("5 pictures from all sides").is_visible()
+    page.get_by_text("5 pictures from all sides").wait_for()
 
 
-def test_every_file_can_be_taken_home(visitor: Visitor, vase: Path) -> None:
-    page = visitor.page()
-    job_id = finished_job(page, vase)
-    page.goto(f"{visitor.url}/#/jobs/{job_id}")
-    canvas(page)
+def test_every_file_can_be_taken_home(visitor: Visitor, made: Made) -> None:
+    page = visitor.page(f"#/jobs/{made.job_id}")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download mesh.glb").click()
     assert download.value.suggested_filename == "mesh.glb"
@@ -143,10 +139,10 @@ def test_every_file_can_be_taken_home(visitor: Visitor, vase: Path) -> None:
 
     with page.expect_download() as download:
         page.get_by_role("button", name="All as ZIP").click()
-    assert download.value.suggested_filename == f"{vase.stem}.zip"
+    assert download.value.suggested_filename == f"{made.photo.stem}.zip"
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
         assert archive.testzip() is None
-        names = [f"{vase.stem}/{name}" for name in expected_names(QUICK["views"])]
+        names = [f"{made.photo.stem}/{name}" for name in expected_names(QUICK["views"])]
         assert sorted(archive.namelist()) == sorted(names)
 
 
@@ -157,7 +153,6 @@ def test_a_share_link_shows_the_model_to_others_and_lets_them_change_nothing(
     page = owner.page()
     job_id = finished_job(page, vase)
     page.goto(f"{owner.url}/#/jobs/{job_id}")
-    canvas(page)
     page.get_by_role("button", name="Link for others").click()
     address = page.get_by_label("Link for others", exact=True)
     address.wait_for()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -34,6 +35,13 @@ def long_visitor(visit: Callable[..., Visitor]) -> Visitor:
     return visitor
 
 
+def tell(cloud: Machine, what: str) -> None:
+    """One of the words that tests.browser.cloud obeys."""
+    assert cloud.process.stdin is not None
+    cloud.process.stdin.write(f"{what}\n".encode())
+    cloud.process.stdin.flush()
+
+
 class Gateway:
     """The cloud's gateway: REST, sockets, site. All else goes on without it."""
 
@@ -41,18 +49,13 @@ class Gateway:
         self._cloud = cloud
 
     def stop(self) -> None:
-        self._tell("stop")
+        tell(self._cloud, "stop")
         wait_for(lambda: not self._answers(), "the gateway's end")
 
     def start(self) -> None:
         if not self._answers():
-            self._tell("start")
+            tell(self._cloud, "start")
             wait_for(self._answers, "the gateway's return")
-
-    def _tell(self, what: str) -> None:
-        assert self._cloud.process.stdin is not None
-        self._cloud.process.stdin.write(f"{what}\n".encode())
-        self._cloud.process.stdin.flush()
 
     def _answers(self) -> bool:
         try:
@@ -68,11 +71,32 @@ def gateway(cloud: Machine) -> Iterator[Gateway]:
     found.start()
 
 
-def running_job(page: Page, photo: Path) -> str:
-    """Give the page a photo and go to its job as soon as a worker has it; the job's id."""
+class Worker:
+    """The cloud's worker. While it is held its job comes no further, however long a page takes."""
+
+    def __init__(self, cloud: Machine) -> None:
+        self._cloud = cloud
+
+    def hold(self) -> None:
+        tell(self._cloud, "hold")
+
+    def release(self) -> None:
+        tell(self._cloud, "release")
+
+
+@pytest.fixture
+def worker(cloud: Machine) -> Iterator[Worker]:
+    found = Worker(cloud)
+    yield found
+    found.release()
+
+
+def held_job(page: Page, photo: Path, worker: Worker) -> str:
+    """Give the page a photo, hold the worker as soon as it has it, and go to the job's page; the job's id."""
     page.set_input_files("#photos", photo)
     begun = card(page, photo.name, "running")
     begun.wait_for()
+    worker.hold()
     job_id = str(begun.get_attribute("data-job-id"))
     begun.get_by_role("link").click()
     job_page(page, "running").wait_for()
@@ -83,20 +107,24 @@ def test_the_stages_are_seen_one_after_the_other(visitor: Visitor, vase: Path) -
     visitor.prefer(**QUICK | {"views": 30, "view_size": 256})
     page = visitor.page()
     page.evaluate(FOLLOW_STAGES)
-    running_job(page, vase)
+    page.set_input_files("#photos", vase)
+    card(page, vase.name, "running").get_by_role("link").click()
     job_page(page, "succeeded").wait_for()
     seen = page.evaluate("window.stages")
     assert len(seen) >= 4
     assert seen == sorted(seen, key=STAGES.index)
 
 
-def test_a_job_outlives_reloads_and_the_page_that_began_it(long_visitor: Visitor, vase: Path) -> None:
+def test_a_job_outlives_reloads_and_the_page_that_began_it(
+    long_visitor: Visitor, worker: Worker, vase: Path
+) -> None:
     page = long_visitor.page()
-    job_id = running_job(page, vase)
+    job_id = held_job(page, vase, worker)
     page.reload()
     job_page(page, "running").wait_for()
     page.locator(".watch-picture").wait_for()  # the photo is still at hand
     page.close()
+    worker.release()
     back = long_visitor.page()
     card(back, vase.name).wait_for()
     card(back, vase.name, "succeeded").wait_for()
@@ -104,14 +132,15 @@ def test_a_job_outlives_reloads_and_the_page_that_began_it(long_visitor: Visitor
 
 
 def test_a_gateway_that_dies_in_mid_job_is_missed_and_found_again(
-    long_visitor: Visitor, gateway: Gateway, vase: Path
+    long_visitor: Visitor, gateway: Gateway, worker: Worker, vase: Path
 ) -> None:
     long_visitor.expected += ["WebSocket connection", "ERR_CONNECTION_REFUSED"]
     page = long_visitor.page()
-    running_job(page, vase)
+    held_job(page, vase, worker)
     page.evaluate("window.neverReloaded = true")
     gateway.stop()
     page.get_by_text("No connection").wait_for()
+    worker.release()
     gateway.start()
     page.get_by_text("No connection").wait_for(state="hidden")
     job_page(page, "succeeded").wait_for()
@@ -135,10 +164,10 @@ def test_a_photo_in_the_drop_folder_appears_on_an_open_shelf(
 
 
 def test_a_canceled_job_stays_canceled_and_a_deleted_one_is_gone(
-    long_visitor: Visitor, cloud: Machine, vase: Path
+    long_visitor: Visitor, cloud: Machine, worker: Worker, vase: Path
 ) -> None:
     page = long_visitor.page()
-    job_id = running_job(page, vase)
+    job_id = held_job(page, vase, worker)
     page.get_by_role("button", name="Cancel").click()
     job_page(page, "canceled").wait_for()
     assert page.get_by_role("heading", name="Canceled").is_visible()
@@ -153,11 +182,11 @@ def test_a_canceled_job_stays_canceled_and_a_deleted_one_is_gone(
 
 
 def test_a_failure_says_what_it_was_and_can_be_tried_again(visitor: Visitor, tmp_path: Path) -> None:
-    noise = tmp_path / "noise.png"
+    noise = tmp_path / f"noise-{uuid4().hex[:6]}.png"
     photo_of_noise(noise)
     page = visitor.page()
     page.set_input_files("#photos", noise)
-    failed = card(page, "noise.png", "failed")
+    failed = card(page, noise.name, "failed")
     failed.wait_for()
     first = failed.get_attribute("data-job-id")
     failed.get_by_role("link").click()

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Route
 
-from tests.browser.conftest import Visitor, canvas, finished_job, still_picture
+from tests.browser.conftest import Made, Visitor, canvas, still_picture
 from tests.cloud.machine import QUICK
 
 
-def open_model(visitor: Visitor, photo: Path) -> Page:
-    page = visitor.page()
-    job_id = finished_job(page, photo)
-    page.goto(f"{visitor.url}/#/jobs/{job_id}")
-    canvas(page)
-    return page
-
-
-def test_every_way_to_look_at_a_model_is_another_picture(visitor: Visitor, vase: Path) -> None:
-    page = open_model(visitor, vase)
+def test_every_way_to_look_at_a_model_is_another_picture(visitor: Visitor, made: Made) -> None:
+    page = visitor.page(f"#/jobs/{made.job_id}")
     seen = {"textured": still_picture(canvas(page))}
     for key, way in (("2", "clay"), ("3", "wireframe"), ("4", "normals")):
         canvas(page).press(key)
@@ -40,14 +31,14 @@ def test_every_way_to_look_at_a_model_is_another_picture(visitor: Visitor, vase:
 
     with page.expect_download() as download:
         canvas(page).press("s")
-    assert download.value.suggested_filename == f"{vase.stem}.png"
+    assert download.value.suggested_filename == f"{made.photo.stem}.png"
     saved = np.asarray(Image.open(download.value.path()).convert("RGB"), dtype=np.float64)
     assert max(saved.shape) >= 2000
     assert saved.reshape(-1, 3).std(axis=0).max() > 5.0
 
 
-def test_the_pictures_from_all_sides_and_the_video_are_at_hand(visitor: Visitor, vase: Path) -> None:
-    page = open_model(visitor, vase)
+def test_the_pictures_from_all_sides_and_the_video_are_at_hand(visitor: Visitor, made: Made) -> None:
+    page = visitor.page(f"#/jobs/{made.job_id}")
     page.get_by_role("tab", name="Model").press("ArrowRight")
     scrubber = page.get_by_role("slider", name="Way around the model")
     shown: set[str] = set()
@@ -66,11 +57,10 @@ def test_the_pictures_from_all_sides_and_the_video_are_at_hand(visitor: Visitor,
 
 
 def test_the_page_shows_the_small_model_and_where_there_is_none_the_large_one_which_looks_alike(
-    visit: Callable[..., Visitor], vase: Path
+    visit: Callable[..., Visitor], made: Made
 ) -> None:
     visitor = visit(viewport={"width": 480, "height": 480})
-    page = visitor.page()
-    job_id = finished_job(page, vase)
+    page = visitor.blank()
     pictures = {}
     for name, other in (("mesh_small.glb", "mesh.glb"), ("mesh.glb", "mesh_small.glb")):
         if name == "mesh.glb":  # as models of former times
@@ -80,11 +70,11 @@ def test_the_page_shows_the_small_model_and_where_there_is_none_the_large_one_wh
                 told["artifacts"] = [file for file in told["artifacts"] if file["name"] != "mesh_small.glb"]
                 route.fulfill(json=told)
 
-            page.route(f"**/jobs/{job_id}/artifacts", without_the_small_one)
+            page.route(f"**/jobs/{made.job_id}/artifacts", without_the_small_one)
         fetched: list[str] = []
         page.on("request", lambda request, fetched=fetched: fetched.append(urlsplit(request.url).path))
         page.goto("about:blank")
-        page.goto(f"{visitor.url}/#/jobs/{job_id}")
+        page.goto(f"{visitor.url}/#/jobs/{made.job_id}")
         pictures[name] = still_picture(canvas(page))
         assert sum(path.endswith("/" + name) for path in fetched) == 1
         assert not any(path.endswith("/" + other) for path in fetched)

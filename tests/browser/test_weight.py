@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
 from infra.local.site import SITE
-from tests.browser.conftest import Visitor, canvas, finished_job
+from tests.browser.conftest import Made, Visitor, canvas, card
 
 #: bytes after gzip that all scripts may have together
 BUDGET = 250_000
@@ -36,22 +35,22 @@ def test_all_scripts_together_are_within_the_budget() -> None:
     assert 0 < sum(sizes.values()) <= BUDGET, sizes
 
 
-def test_the_shelf_does_without_three_and_a_model_brings_it(visitor: Visitor, vase: Path) -> None:
+def test_the_shelf_does_without_three_and_a_model_brings_it(visitor: Visitor, made: Made) -> None:
     page = visitor.page()
-    job_id = finished_job(page, vase)
+    card(page, made.photo.name, "succeeded").wait_for()
     assert not any(THREE in script for script in scripts(page))
-    page.goto(f"{visitor.url}/#/jobs/{job_id}")
+    page.goto(f"{visitor.url}/#/jobs/{made.job_id}")
     canvas(page)
     assert sum(THREE in script for script in scripts(page)) == 1
 
 
-def test_leaving_a_model_gives_back_what_it_held(visitor: Visitor, vase: Path) -> None:
+def test_leaving_a_model_gives_back_what_it_held(visitor: Visitor, made: Made) -> None:
     visitor.context.add_init_script(FOLLOW_CONTEXTS)
     page = visitor.page()
-    job_id = finished_job(page, vase)
+    card(page, made.photo.name, "succeeded").wait_for()
     assert page.evaluate("contexts.length") == 0, "the shelf draws nothing with WebGL"
     for _ in range(2):
-        page.evaluate("address => (location.hash = address)", f"#/jobs/{job_id}")
+        page.evaluate("address => (location.hash = address)", f"#/jobs/{made.job_id}")
         canvas(page)
         assert page.evaluate("contexts.filter((one) => !one.isContextLost()).length") == 1
         page.evaluate("location.hash = '#/'")

@@ -212,7 +212,8 @@ export class Live extends EventTarget {
     };
     globalThis.addEventListener?.("online", wake, { signal });
     globalThis.addEventListener?.("pageshow", wake, { signal });
-    globalThis.addEventListener?.("offline", () => this.state === "live" && this.#lost(), { signal });
+    // One that is only being opened is lost as well, and would not be told so before its time is up.
+    globalThis.addEventListener?.("offline", () => ["live", "connecting"].includes(this.state) && this.#lost(), { signal });
     globalThis.document?.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake(), { signal });
   }
 

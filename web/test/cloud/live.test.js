@@ -334,13 +334,17 @@ test("a connection that died asleep is found out within ten seconds of waking", 
   assert.equal(net.sockets.length, 2);
 });
 
-test("a lost network is shown at once", async () => {
-  const { live } = follow();
-  live.start();
-  await settle();
-  page.fire("offline");
-  assert.equal(live.state, "waiting");
-});
+for (const [mode, state] of /** @type {const} */ ([["accept", "live"], ["hang", "connecting"]])) {
+  test(`a lost network is shown at once by a line that is ${state}`, async () => {
+    net.mode = mode;
+    const { live } = follow();
+    live.start();
+    await settle();
+    assert.equal(live.state, state);
+    page.fire("offline");
+    assert.equal(live.state, "waiting");
+  });
+}
 
 test("after three failed tries REST is asked every three seconds, until a socket can be had", async () => {
   net.mode = "refuse";

@@ -36,11 +36,11 @@ class Studio:
         for photo in photos:
             with self.page.expect_response(lambda answer: answer.url == f"{self.url}/jobs") as answer:
                 self.page.set_input_files("#photos", photo)
-            job_id = str(answer.value.json()["job"]["job_id"])
-            card = f"article[data-job-id='{job_id}']"
+            self.jobs[photo.stem] = str(answer.value.json()["job"]["job_id"])
+        for photo in photos:
+            card = f"article[data-job-id='{self.jobs[photo.stem]}']"
             ended = f"{card}[data-status=succeeded], {card}[data-status=failed]"
             self.page.locator(ended).wait_for(timeout=90_000)
-            self.jobs[photo.stem] = job_id
 
 
 def home(page: Page, studio: Studio) -> None:
@@ -245,7 +245,7 @@ def photo_of_noise(path: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    Image.fromarray(np.random.default_rng(1).integers(0, 255, (256, 256, 3), dtype=np.uint8)).save(path)
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (128, 128, 3), dtype=np.uint8)).save(path)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ FOLLOW_STAGES = """() => {
   };
   new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
 }"""
+#: a lost line is tried again after a tenth of the longest pause that chance could give
+EAGER = "Math.random = () => 0.1"
 STAGES = ["decode", "matte", "frame", "reconstruct", "render", "mesh", "texture", "export", "upload"]
 
 
@@ -135,6 +137,7 @@ def test_a_gateway_that_dies_in_mid_job_is_missed_and_found_again(
     long_visitor: Visitor, gateway: Gateway, worker: Worker, vase: Path
 ) -> None:
     long_visitor.expected += ["WebSocket connection", "ERR_CONNECTION_REFUSED"]
+    long_visitor.context.add_init_script(EAGER)
     page = long_visitor.page()
     held_job(page, vase, worker)
     page.evaluate("window.neverReloaded = true")
@@ -148,6 +151,7 @@ def test_a_gateway_that_dies_in_mid_job_is_missed_and_found_again(
 
 
 def test_where_sockets_are_blocked_the_page_asks_instead(visitor: Visitor, vase: Path) -> None:
+    visitor.context.add_init_script(EAGER)
     visitor.context.route_web_socket(re.compile("/socket"), lambda socket: socket.close())
     page = visitor.page()
     page.get_by_text("The live line is blocked here").wait_for()

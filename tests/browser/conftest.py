@@ -38,9 +38,9 @@ LONG = {"views": 40, "view_size": 256}
 CHROMIUM = chromium.find()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """For these modules only: as long as Playwright runs, no other test can have an event loop of its own."""
+    """For one module: as long as Playwright runs, no other test can have an event loop of its own."""
     if CHROMIUM is None:
         pytest.skip(chromium.HOW_TO_GET_ONE)
     with sync_playwright() as playwright:

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.access.test_tokens import FORGED
-from tests.cloud.machine import QUICK, Machine, machine, photo_of_a_vase, wait_for
+from tests.cloud.machine import PATIENCE, QUICK, Machine, machine, photo_of_a_vase, wait_for
 
 ACCESS_KEY = "a key for friends of the house"
 #: what opens something, whoever wrote it
@@ -77,7 +77,9 @@ def tell(cloud: Machine, folder: Path, told: Told) -> None:
                 {"action": "subscribe", "job_id": job_id},
             ):
                 socket.send(json.dumps(frame | {"token": session}))
-            wait_for(lambda: json.loads(socket.recv(60)).get("job", {}).get("status") == "succeeded", "a model")
+            wait_for(
+                lambda: json.loads(socket.recv(PATIENCE)).get("job", {}).get("status") == "succeeded", "a model"
+            )
         wait_for(
             lambda: ask("GET", f"/jobs/{damaged}", session).json()["job"]["status"] == "failed", "a failure"
         )
@@ -98,7 +100,7 @@ def tell(cloud: Machine, folder: Path, told: Told) -> None:
             httpx.get(links[0].replace("mesh", "missing") + "&more=1")
         with connect(f"{cloud.running.socket_url}?token={quote(guest)}") as socket:
             socket.send(json.dumps({"action": "subscribe", "job_id": damaged}))
-            assert json.loads(socket.recv(60))["type"] == "error"
+            assert json.loads(socket.recv(PATIENCE))["type"] == "error"
         assert ask("DELETE", f"/jobs/{job_id}/shares", session).status_code == 204
         assert ask("GET", f"/jobs/{job_id}", guest).status_code == 404
 

@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from infra.artifacts import expected_names
 from infra.job import Job
-from tests.cloud.machine import QUICK, Machine, alive, machine, photo_of_a_vase, wait_for
+from tests.cloud.machine import PATIENCE, QUICK, Machine, alive, machine, photo_of_a_vase, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_the_socket_tells_a_snapshot_first_and_then_only_news(cloud: Machine, ph
     with connect(f"{running.socket_url}?token={quote(token)}") as socket:
         socket.send(json.dumps({"action": "subscribe", "job_id": job_id}))
         while not heard or heard[-1]["status"] not in ("succeeded", "failed"):
-            frame = json.loads(socket.recv(timeout=60))
+            frame = json.loads(socket.recv(timeout=PATIENCE))
             assert frame["type"] == "job", frame
             heard.append(frame["job"])
     assert heard[-1]["status"] == "succeeded"

@@ -18,7 +18,7 @@ from infra import tokens
 from infra.dynamodb import from_dynamodb
 from infra.job import OPERATOR
 from infra.storage import artifact_prefix
-from tests.cloud.machine import wait_for
+from tests.cloud.machine import PATIENCE, wait_for
 from tests.privileges.deployment import SYSTEM, WORKER, Deployment, ecs_agent
 from tests.privileges.processes import start_module
 
@@ -218,5 +218,5 @@ def _send(form: dict[str, Any]) -> None:
 
 
 def _hear(socket: ClientConnection, status: str) -> None:
-    while json.loads(socket.recv(30)).get("job", {}).get("status") != status:
+    while json.loads(socket.recv(PATIENCE)).get("job", {}).get("status") != status:
         pass

@@ -17,6 +17,28 @@ CHUNK = 1 << 20
 #: below this, halving again would not help
 SMALLEST_CHUNK = 1 << 12
 
+#: what torch hands to MKL's vector mathematics on a CPU, of all that this project could call
+VECTOR_MATHEMATICS = (
+    *(torch.acos, torch.asin, torch.atan, torch.cos, torch.erf, torch.erfc, torch.exp, torch.expm1),
+    *(torch.log, torch.log10, torch.log1p, torch.log2, torch.sin, torch.sqrt, torch.tan, torch.tanh),
+)
+
+
+def settle_vector_mathematics() -> None:
+    """Call each of them once, for one number, while nobody else does.
+
+    MKL 2024.2, in torch's own builds, chooses its kernel in a function's first call. Where several threads
+    make that call together, one of them may take the least accurate kernel for its share of the numbers
+    (relative errors of 1e-4, seen in ``exp``), and the same photo then does not give the same bytes
+    (https://github.com/pytorch/pytorch/issues/188792).
+    """
+    for dtype in (torch.float32, torch.float64):
+        for function in VECTOR_MATHEMATICS:
+            function(torch.full((1,), 0.5, dtype=dtype))
+
+
+settle_vector_mathematics()  # as this module loads: before anyone can have started a thread that calculates
+
 
 def pick_device() -> torch.device:
     """CUDA when there is one, the CPU otherwise."""

@@ -89,7 +89,7 @@ def measure(runs: int, console: Console) -> Measured:
     """Both ways, side by side in this process."""
     noise, of_scene = _weights("full", console), _weights("full-scene", console)
     with console.status("matrix products"):
-        kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+        kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
         peaks = {name: work.matmul_peak(kind) for name, kind in kinds.items()}
     triplane, plain = _scene()
     parts = {}

@@ -52,7 +52,7 @@ def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -
         artifacts.OBJ: lambda: _obj(textured),
         artifacts.MTL: _mtl,
         artifacts.STL: lambda: _stl(printed, mesh.faces),
-        artifacts.THREEMF: lambda: threemf.encode(printed, mesh.faces, colors),
+        artifacts.THREEMF: lambda: threemf.encode(printable),
         artifacts.PLY: lambda: ply.encode(z_up(mesh.vertices), z_up(normals), mesh.faces, colors),
         artifacts.GLB: lambda: glb.encode(_geometry(textured), glb.Pictures(*encoded())),
         artifacts.SMALL_GLB: lambda: _small_glb(textured),
@@ -68,6 +68,8 @@ def write_models(textured: TexturedMesh, folder: Path, print_height_mm: float) -
     # a thread for each: those that hold pictures wait for them
     with ThreadPoolExecutor(len(maps) + len(contents)) as pool:
         pngs = [pool.submit(_png, picture) for picture in maps.values()]
+        # each of its many short calls lets go of the interpreter's lock: nobody else may want that yet
+        printable = threemf.build(printed, mesh.faces, colors)
 
         def encoded() -> list[bytes]:
             return [png.result() for png in pngs]

@@ -8,7 +8,9 @@ Properties Extension".
 from __future__ import annotations
 
 import uuid
+from ctypes import string_at
 from importlib.metadata import version
+from io import BytesIO
 from typing import Any
 
 import lib3mf
@@ -21,8 +23,8 @@ _WRAPPER = lib3mf.get_wrapper()
 _NAMESPACE = uuid.UUID("6d61715e-7565-5474-8e65-000000000002")
 
 
-def encode(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDArray[np.uint8]) -> bytes:
-    """The bytes of a ``.3mf``; the same model gives the same bytes.
+def build(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDArray[np.uint8]) -> Any:
+    """The library's model of a mesh, for :func:`encode`.
 
     Args:
         positions: ``(n, 3)`` millimetres, z up from the bed.
@@ -54,7 +56,20 @@ def encode(positions: NDArray[np.float32], faces: NDArray[np.int32], colors: NDA
     identity = uuid.uuid5(_NAMESPACE, positions.tobytes().hex() + faces.tobytes().hex())
     for owner, name in ((model.SetBuildUUID, "build"), (mesh.SetUUID, "mesh"), (item.SetUUID, "item")):
         owner(str(uuid.uuid5(identity, name)))
-    return bytes(model.QueryWriter("3mf").WriteToBuffer())
+    return model
+
+
+def encode(model: Any) -> bytes:
+    """The bytes of a ``.3mf``; the same model gives the same bytes.
+
+    By way of callbacks, since ``WriteToBuffer`` packs everything twice, once to learn how long it will be.
+    """
+    package = BytesIO()
+    # C keeps no hold of the two: they have to outlive the call by themselves
+    write = lib3mf.WriteCallback(lambda address, size, _: package.write(string_at(address, size)))
+    seek = lib3mf.SeekCallback(lambda place, _: package.seek(place))
+    model.QueryWriter("3mf").WriteToCallback(write, seek, None)
+    return package.getvalue()
 
 
 def _structures(kind: Any, rows: NDArray[Any]) -> Any:

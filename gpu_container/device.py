@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 20
 #: below this, halving again would not help
 SMALLEST_CHUNK = 1 << 12
+#: points that a thread takes at a time
+PART = 1 << 15
 
 #: what torch hands to MKL's vector mathematics on a CPU, of all that this project could call
 VECTOR_MATHEMATICS = (
@@ -85,7 +87,7 @@ def evaluate(
     return torch.cat(results) if len(results) > 1 else results[0]
 
 
-def in_parts(work: Callable[[slice], None], total: int, size: int) -> None:
+def in_parts(work: Callable[[slice], None], total: int, size: int = PART) -> None:
     """``work`` on each part of ``size`` of ``total`` things, side by side in as many threads as torch has.
 
     For machine code and numpy, which let go of the interpreter's lock.

@@ -22,8 +22,6 @@ _STEPS = 3
 _SHORTEST = 1e-3
 #: a point that would go further than this, in samples, stays where it is: the surface there is another one
 _FURTHEST = 2.0
-#: points that a thread takes at a time
-_CHUNK = 1 << 15
 
 
 def under(
@@ -31,38 +29,35 @@ def under(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Where the dense surface lies nearest to each of the points ``(n, 3)``, and its outward unit normal there.
 
-    A point that finds no surface within two samples stays where it is and keeps its own of ``normals``; so does
-    one outside the cube, where the mesh closes what the cube has cut.
+    A point that finds no surface within two samples stays where it is and keeps its own of ``normals``, at
+    length 1; so does one outside the cube, where the mesh closes what the cube has cut.
 
     Args:
         grid: raw density ``(r, r, r)``, see :meth:`gpu_container.field.Field.density_grid`.
-        normals: ``(n, 3)``, of length 1.
+        normals: ``(n, 3)``, of any length but 0.
     """
     raw = grid.detach().cpu().numpy()
-    scale = np.float32((len(raw) - 1) / (2 * RADIUS))
-    places, facing = (points + np.float32(RADIUS)) * scale, normals.astype(np.float32)
-    inside = np.asarray((np.abs(points) <= RADIUS).all(axis=1))
-
-    def work(part: slice) -> None:
-        _onto(raw, places[part], facing[part], inside[part], SURFACE_RAW)
-
-    in_parts(work, len(points), _CHUNK)
-    return np.where(inside[:, None], places / scale - np.float32(RADIUS), points).astype(np.float32), facing
+    places, facing = points.astype(np.float32), normals.astype(np.float32)
+    in_parts(lambda part: _onto(raw, places[part], facing[part], SURFACE_RAW), len(points))
+    return places, facing
 
 
 @compiled
 def _onto(
-    raw: NDArray[np.float32],
-    places: NDArray[np.float32],
-    facing: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    level: float,
+    raw: NDArray[np.float32], places: NDArray[np.float32], facing: NDArray[np.float32], level: float
 ) -> None:
-    """Move ``places`` ``(n, 3)``, in samples, onto the surface, and turn ``facing`` the way it faces."""
+    """Move ``places`` ``(n, 3)`` onto the surface, and turn ``facing`` the way it faces."""
+    scale = (raw.shape[0] - 1) / (2 * RADIUS)
     for index in range(len(places)):
-        if not inside[index]:
+        px, py, pz = np.float64(places[index, 0]), np.float64(places[index, 1]), np.float64(places[index, 2])
+        nx, ny, nz = np.float64(facing[index, 0]), np.float64(facing[index, 1]), np.float64(facing[index, 2])
+        length = max(np.sqrt(nx * nx + ny * ny + nz * nz), 1e-12)
+        facing[index, 0], facing[index, 1], facing[index, 2] = nx / length, ny / length, nz / length
+        if max(abs(px), abs(py), abs(pz)) > np.float32(RADIUS):
             continue
-        x, y, z = np.float64(places[index, 0]), np.float64(places[index, 1]), np.float64(places[index, 2])
+        # in samples from here on
+        px, py, pz = (px + RADIUS) * scale, (py + RADIUS) * scale, (pz + RADIUS) * scale
+        x, y, z = px, py, pz
         for _ in range(_STEPS):
             gx, gy, gz = _slope(raw, x, y, z)
             steepness = gx * gx + gy * gy + gz * gz
@@ -77,9 +72,9 @@ def _onto(
                 break
         gx, gy, gz = _slope(raw, x, y, z)
         length = np.sqrt(gx * gx + gy * gy + gz * gz)
-        dx, dy, dz = x - places[index, 0], y - places[index, 1], z - places[index, 2]
-        if length < 1e-6 or dx * dx + dy * dy + dz * dz > _FURTHEST * _FURTHEST:
+        if length < 1e-6 or (x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2 > _FURTHEST * _FURTHEST:
             continue
+        x, y, z = x / scale - RADIUS, y / scale - RADIUS, z / scale - RADIUS
         places[index, 0], places[index, 1], places[index, 2] = x, y, z
         facing[index, 0], facing[index, 1], facing[index, 2] = -gx / length, -gy / length, -gz / length
 

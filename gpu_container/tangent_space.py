@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_container.compiled import compiled
+from gpu_container.device import in_parts
 
 #: a direction that turns further from the mesh's normal than this, as a cosine, is another surface's
 _MOST_TURNED = 0.3
@@ -60,7 +61,7 @@ def local(
     ``(n, 3)``, ``(n, 3)`` and ``(n, 4)``. Straight outward where they lean too far.
     """
     inside = np.empty_like(directions)
-    _local(directions, normals, tangents, inside)
+    in_parts(lambda part: _local(directions[part], normals[part], tangents[part], inside[part]), len(inside))
     return inside
 
 

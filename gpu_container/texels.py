@@ -15,8 +15,8 @@ from gpu_container.device import in_parts
 from gpu_container.mesh import Mesh
 from gpu_container.unwrap import Charts
 
-#: texels, and rows of them, that a thread takes at a time
-_CHUNK, _ROWS = 1 << 15, 64
+#: rows of texels that a thread takes at a time
+_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,7 @@ class Texels:
     def of(self, corners: NDArray[np.float32]) -> NDArray[np.float32]:
         """What faces have at their corners ``(m, 3, c)``, at each covered texel: ``(t, c)``."""
         mixed = np.empty((len(self.face), corners.shape[2]), np.float32)
-        in_parts(
-            lambda part: _mix(corners, self.face[part], self.weights[part], mixed[part]), len(mixed), _CHUNK
-        )
+        in_parts(lambda part: _mix(corners, self.face[part], self.weights[part], mixed[part]), len(mixed))
         return mixed
 
     def face_normals(self, mesh: Mesh) -> NDArray[np.float32]:
@@ -47,7 +45,7 @@ class Texels:
         show what the nearest covered texel shows."""
         if len(values) == 0:
             return np.zeros((*self.covered.shape, *values.shape[1:]), np.uint8)
-        return values[self._shown]
+        return np.take(values, self._shown, axis=0)
 
     @cached_property
     def _shown(self) -> NDArray[np.int32]:

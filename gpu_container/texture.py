@@ -93,10 +93,11 @@ def bake(
     progress(0.75)
     own = texels.of(normals[mesh.faces])
     points = texels.of(mesh.vertices[mesh.faces])
-    # Where the cube has cut the object the mesh is flat, whatever is smoothed across its edges.
-    cut = np.asarray((np.abs(points) > RADIUS).any(axis=1))
-    otherwise = own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
-    otherwise[cut] = texels.face_normals(mesh)[cut]
+    otherwise = own
+    if np.abs(mesh.vertices).max() > RADIUS:
+        # where the cube has cut the object the mesh is flat, whatever is smoothed across its edges
+        cut = (np.abs(points) > RADIUS).any(axis=1, keepdims=True)
+        otherwise = np.where(cut, texels.face_normals(mesh), own)
     points, facing = relief.under(grid, points, otherwise)
     colors = evaluate(field.color, torch.from_numpy(points).to(field.device)).cpu().numpy()
     if view is not None:

@@ -122,6 +122,8 @@ class Faults(threading.Thread):
         self._ended = threading.Event()
         self.happened: list[str] = []
         self.counts: Counter[str] = Counter()
+        #: processes of workers that a fault befell
+        self.struck: set[int] = set()
 
     def run(self) -> None:
         began = time.monotonic()
@@ -151,6 +153,7 @@ class Faults(threading.Thread):
         if place is None:
             return f"{fault.kind}: nobody had a job"
         told = f"{fault.kind}: worker {self._places.index(place) + 1} (process {place.pid})"
+        self.struck.add(place.pid)
         match fault.kind:
             case "kill":
                 place.send(signal.SIGKILL)

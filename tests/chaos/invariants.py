@@ -51,6 +51,20 @@ def of_a_history(states: Sequence[Job]) -> Iterator[str]:
         yield f"{job_id}: ended as {states[-1].status}"
 
 
+def story(states: Sequence[Job]) -> str:
+    """Who had the job when, in seconds since it was made, for whoever looks into what did not hold."""
+    changes = [states[0]]
+    for state in states:
+        last = changes[-1]
+        if (state.status, state.attempt, state.stage) != (last.status, last.attempt, last.stage):
+            changes.append(state)
+    return ", ".join(
+        f"{state.updated_at - states[0].created_at:.1f} s {state.status} {state.attempt} {state.stage or ''} "
+        f"({state.worker or 'nobody'})"
+        for state in changes
+    )
+
+
 def of_a_model(s3: Any, bucket: str, job: Job) -> Iterator[str]:
     """The manifest is the winner's, and every file that it lists is there, byte for byte."""
     prefix = f"jobs/{job.job_id}/{job.attempt}/"
@@ -65,16 +79,28 @@ def of_a_model(s3: Any, bucket: str, job: Job) -> Iterator[str]:
         yield f"{job.job_id}: the manifest lists nothing"
 
 
-def of_an_outcome(kind: str, job: Job, set_aside: set[str]) -> Iterator[str]:
-    """Each kind of photo has its end. A good one fails only after as many attempts as it may have."""
-    told = f"{job.job_id} ({kind}): {job.status}, attempt {job.attempt}, {job.error}"
+def process_of(job: Job) -> int | None:
+    """The process that has the job; workers' names tell."""
+    return int(job.worker.rsplit("-", 2)[1]) if job.worker else None
+
+
+def of_an_outcome(kind: str, states: Sequence[Job], set_aside: set[str], struck: set[int]) -> Iterator[str]:
+    """Each kind of photo has its end. A good one fails only after as many attempts as it may have.
+
+    ``struck``: processes that a fault befell. A photo that wants all memory may be given up as one that kills,
+    but only where each process that had it was struck before memory ran out.
+    """
+    job = states[-1]
+    told = f"{job.job_id} ({kind}): {job.status}, attempt {job.attempt}, {job.error}: {story(states)}"
     code = (job.error or {}).get("code")
     match kind:
         case "good":
             if job.status != "succeeded" and job.attempt < job.attempt_limit:
                 yield told
         case "hungry":
-            if (job.status, code) != ("failed", "out_of_memory"):
+            had_it = {process_of(state) for state in states} - {None}
+            given_up = code == "worker_lost" and had_it <= struck
+            if job.status != "failed" or not (code == "out_of_memory" or given_up):
                 yield told
         case "poison":
             if (job.status, code) != ("failed", "worker_lost"):

@@ -138,7 +138,10 @@ class _Round:
             for name, job in jobs.items()
             if self._kinds[name] == "good" and job.status != "succeeded"
         ]
-        report.violations = [*self._look(jobs), *(f"{job_id}: still followed" for job_id in sorted(behind))]
+        report.violations = [
+            *self._look(jobs, faults.struck),
+            *(f"{job_id}: still followed" for job_id in sorted(behind)),
+        ]
         return report
 
     def _drop_photos(self) -> None:
@@ -170,7 +173,7 @@ class _Round:
                 return jobs
             time.sleep(0.2)
 
-    def _look(self, jobs: dict[str, Job]) -> Iterator[str]:
+    def _look(self, jobs: dict[str, Job], struck: set[int]) -> Iterator[str]:
         names = self._names
         arn = self._dynamodb.describe_table(TableName=names["MAQUETTE_JOBS_TABLE"])["Table"]["LatestStreamArn"]
         histories = invariants.history(self._streams, arn)
@@ -183,7 +186,7 @@ class _Round:
                 yield f"{name} became no job"
                 continue
             yield from invariants.of_a_history(histories[job.job_id])
-            yield from invariants.of_an_outcome(kind, job, set_aside)
+            yield from invariants.of_an_outcome(kind, histories[job.job_id], set_aside, struck)
             yield from invariants.of_a_witness(job, self._witnesses.seen.get(job.job_id, []))
             if job.status == "succeeded":
                 yield from invariants.of_a_model(self._s3, names["MAQUETTE_ARTIFACT_BUCKET"], job)
@@ -222,8 +225,8 @@ class _Round:
 
     def _holders(self) -> list[int]:
         """Process ids of workers that hold a job; their names tell."""
-        running = [job for job in self._jobs().values() if job.status == "running" and job.worker]
-        return [int(str(job.worker).rsplit("-", 2)[1]) for job in running]
+        running = [job for job in self._jobs().values() if job.status == "running"]
+        return [pid for job in running if (pid := invariants.process_of(job)) is not None]
 
     def _repeat_event(self, draw: float) -> None:
         """S3 tells of some photos again, the last first."""
